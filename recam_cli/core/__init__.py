@@ -1,0 +1,1 @@
+"""What the stages share: data, models, CAMs, masks, training, metrics, runs and reports."""

@@ -1,0 +1,63 @@
+"""The errors users meet, each with the exit code it ends the program with.
+
+Every message is one line that names what is wrong, why, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The exit codes of every command: a contract with shell scripts."""
+
+    OK = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    BAD_DATA = 3
+    BAD_RUN = 4
+    CHECK_FAILED = 5
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class RecamError(Exception):
+    """Base of all expected errors; `str(error)` is the line shown to the user."""
+
+    exit_code: ExitCode = ExitCode.UNEXPECTED
+
+    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+        """Join `message` and `remedy` ("what to do now") into one line."""
+        self.message = " ".join(message.split())
+        self.remedy = " ".join(remedy.split()) if remedy else None
+        super().__init__(self.message if not self.remedy else f"{self.message}. {self.remedy}")
+
+
+class UsageError(RecamError):
+    """An option, config key or combination of them that cannot work (exit 2)."""
+
+    exit_code = ExitCode.USAGE
+
+
+class DataError(RecamError):
+    """A data set, image, mask, label or weights file that cannot be used (exit 3)."""
+
+    exit_code = ExitCode.BAD_DATA
+
+
+class RunError(RecamError):
+    """A run directory that is missing, busy, incomplete or made with other settings (exit 4)."""
+
+    exit_code = ExitCode.BAD_RUN
+
+
+class CheckError(RecamError):
+    """A check the user asked for did not pass (exit 5)."""
+
+    exit_code = ExitCode.CHECK_FAILED
+
+
+class TrainingError(RecamError):
+    """Training cannot go on, e.g. the loss became NaN (exit 5: its sanity check failed)."""
+
+    exit_code = ExitCode.CHECK_FAILED

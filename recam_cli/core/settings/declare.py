@@ -1,0 +1,177 @@
+"""How a setting is declared: a dataclass field with its help, panel and range.
+
+The command line, the config file, the manifest and the reference table all derive from these declarations.
+Fields have plain types only: bool, int, float, str, Path, each possibly `| None`, `Literal[…]` of strings, and
+`tuple[X, ...]` (comma-separated on the command line, a list in TOML).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, Union
+
+from recam_cli.core.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What is known about one setting besides its name, type and default."""
+
+    help: str
+    panel: str
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    short: str | None = None
+
+
+def setting(
+    default: Any,
+    help: str,  # noqa: A002 - the word users see
+    *,
+    panel: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: float | None = None,
+    short: str | None = None,
+) -> Any:
+    """Declare one field of a settings dataclass.
+
+    Args:
+        default: its value when neither flag, file nor preset gives one.
+        help: one or two lines for `--help` and the reference table.
+        panel: the group it is listed in.
+        minimum: smallest allowed value, itself allowed.
+        maximum: largest allowed value, itself allowed.
+        above: a bound the value must exceed.
+        short: one-letter flag such as "-q".
+    """
+    declaration = Declaration(help, panel, minimum, maximum, above, short)
+    return field(default=default, metadata={"declaration": declaration})
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One declared setting, as read back from a settings class."""
+
+    name: str
+    kind: Any
+    default: Any
+    declaration: Declaration
+
+    @property
+    def flag(self) -> str:
+        """The command-line flag, e.g. `--weight-decay`."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The allowed words of a `Literal` setting; empty for all others."""
+        kind = _without_none(self.kind)
+        return typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
+
+    def parse(self, value: Any, where: str) -> Any:
+        """Convert and check `value` (from a flag, TOML or JSON).
+
+        Raises:
+            UsageError: it has the wrong type or lies outside the range; `where` names its origin.
+        """
+        try:
+            result = _convert(self.kind, value)
+        except (TypeError, ValueError):
+            raise UsageError(f"{where}: {value!r} is not {_describe(self.kind)}") from None
+        for item in result if isinstance(result, tuple) else (result,):
+            self._check_range(item, where)
+        return result
+
+    def _check_range(self, value: Any, where: str) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return
+        d = self.declaration
+        if value != value:
+            raise UsageError(f"{where}: not a number")
+        if d.minimum is not None and value < d.minimum:
+            raise UsageError(f"{where}: {value} is below the smallest allowed value {d.minimum}")
+        if d.maximum is not None and value > d.maximum:
+            raise UsageError(f"{where}: {value} is above the largest allowed value {d.maximum}")
+        if d.above is not None and value <= d.above:
+            raise UsageError(f"{where}: {value} must be greater than {d.above}")
+
+
+@cache
+def settings_of(cls: type) -> Mapping[str, Setting]:
+    """Return the declared settings of a settings dataclass by field name, in order of declaration."""
+    hints = typing.get_type_hints(cls)
+    return types.MappingProxyType(
+        {
+            f.name: Setting(f.name, hints[f.name], f.default, f.metadata["declaration"])
+            for f in dataclasses.fields(cls)
+            if "declaration" in f.metadata
+        }
+    )
+
+
+def as_plain(settings: Any) -> dict[str, Any]:
+    """Return a settings object as JSON-ready values (paths as strings, tuples as lists)."""
+    return {name: _plain(getattr(settings, name)) for name in settings_of(type(settings))}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
+
+
+def _without_none(kind: Any) -> Any:
+    if typing.get_origin(kind) in (Union, types.UnionType):
+        rest = [k for k in typing.get_args(kind) if k is not types.NoneType]
+        return rest[0] if len(rest) == 1 else kind
+    return kind
+
+
+def _convert(kind: Any, value: Any) -> Any:
+    if value is None:
+        if _without_none(kind) is kind:
+            raise TypeError
+        return None
+    kind = _without_none(kind)
+    origin = typing.get_origin(kind)
+    if origin is tuple:
+        parts = [p for p in value.split(",") if p.strip()] if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple) or not parts:
+            raise TypeError
+        return tuple(_convert(typing.get_args(kind)[0], p.strip() if isinstance(p, str) else p) for p in parts)
+    if origin is Literal:
+        if value not in typing.get_args(kind):
+            raise ValueError
+        return value
+    return _convert_scalar(kind, value)
+
+
+def _convert_scalar(kind: Any, value: Any) -> Any:
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise TypeError
+        return value
+    if isinstance(value, bool):
+        raise TypeError
+    if kind is int and isinstance(value, float):
+        raise TypeError
+    if kind in (str, Path) and not isinstance(value, str | Path):
+        raise TypeError
+    return kind(value)
+
+
+def _describe(kind: Any) -> str:
+    kind = _without_none(kind)
+    if typing.get_origin(kind) is Literal:
+        return "one of " + ", ".join(typing.get_args(kind))
+    if typing.get_origin(kind) is tuple:
+        return f"a comma-separated list ({_describe(typing.get_args(kind)[0])} each)"
+    return {bool: "true or false", int: "a whole number", float: "a number", Path: "a path"}.get(kind, "text")

@@ -1,0 +1,57 @@
+"""Groups of settings that several stages share, as mix-ins for the stages' settings classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from recam_cli.core.data.limits import MAX_PIXELS
+from recam_cli.core.settings.declare import setting
+
+DATA = "Data"
+MODEL = "Model"
+SCHEDULE = "Schedule"
+HARDWARE = "Hardware"
+OUTPUT = "Output"
+
+DatasetName = Literal["custom", "voc", "folder", "shapes"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """Which data set, and where it lies."""
+
+    dataset: DatasetName = setting("voc", "The kind of data set.", panel=DATA)
+    data_root: Path | None = setting(
+        None,
+        "Its folder. Without it: data/VOCdevkit/VOC2012 or data/VOC2012 for voc, data/<dataset> for the others.",
+        panel=DATA,
+    )
+    labels: Path | None = setting(
+        None,
+        "Image-level labels, CSV (image,labels) or JSON; without it labels.csv or labels.json of the data root, "
+        "or VOC's Annotations/*.xml.",
+        panel=DATA,
+    )
+    max_pixels: int = setting(MAX_PIXELS, "Refuse images of more pixels.", panel=DATA, minimum=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardwareSettings:
+    """Where and how the numbers are computed."""
+
+    device: str = setting("auto", "auto, cpu, cuda, cuda:<i> or mps.", panel=HARDWARE)
+    precision: Literal["auto", "fp32", "bf16"] = setting(
+        "auto", "auto takes bf16 where the hardware multiplies it fast, else fp32.", panel=HARDWARE
+    )
+    workers: int = setting(2, "Processes that load images.", panel=HARDWARE, minimum=0, maximum=256)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedSettings:
+    """The one number every random choice follows from."""
+
+    seed: int = setting(
+        0, "Every random choice follows from it.", panel=SCHEDULE, minimum=0, maximum=2**31 - 1
+    )

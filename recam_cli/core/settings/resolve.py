@@ -1,0 +1,93 @@
+"""Where each setting's value comes from: flag > config file > preset > run > default."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from recam_cli.core.errors import UsageError
+from recam_cli.core.settings.declare import settings_of
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class Resolved(Generic[S]):
+    """Settings and, for each, where the value came from ("flag", "file", "preset", "run" or "default")."""
+
+    settings: S
+    sources: Mapping[str, str]
+
+
+def resolve(
+    cls: type[S],
+    *,
+    flags: Mapping[str, Any],
+    config: Mapping[str, Any] | None = None,
+    preset: Mapping[str, Any] | None = None,
+    run: Mapping[str, Any] | None = None,
+    config_name: str = "config file",
+) -> Resolved[S]:
+    """Merge the layers into one settings object.
+
+    Args:
+        cls: the settings dataclass.
+        flags: values given on the command line; None means "not given".
+        config: one stage's table of the TOML file; keys may use - or _.
+        preset: a published recipe's values.
+        run: values taken over from the run directory (e.g. the data set of `train-cls`).
+        config_name: how messages name the config file.
+
+    Raises:
+        UsageError: an unknown key (the closest one is suggested) or a value of wrong type or range.
+    """
+    known = settings_of(cls)
+    file_values = {_known_key(key, known, config_name): value for key, value in (config or {}).items()}
+    layers: tuple[tuple[str, Mapping[str, Any]], ...] = (
+        ("flag", {k: v for k, v in flags.items() if v is not None}),
+        ("file", file_values),
+        ("preset", preset or {}),
+        ("run", run or {}),
+    )
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for name, declared in known.items():
+        origin = next((o for o, layer in layers if name in layer), "default")
+        sources[name] = origin
+        if origin == "default":
+            values[name] = declared.default
+        else:
+            where = f"{config_name}: {name}" if origin == "file" else declared.flag
+            values[name] = declared.parse(dict(layers)[origin][name], where)
+    return Resolved(cls(**values), sources)
+
+
+def read_config(path: Path, stage: str) -> dict[str, Any]:
+    """Read one stage's table of a TOML config file, e.g. `[train-cls]`; missing table: no values.
+
+    Raises:
+        UsageError: the file is missing, is not TOML, or the entry is not a table.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read the config file: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not a TOML file: {error}") from error
+    loose = [key for key, value in tables.items() if not isinstance(value, dict)]
+    if loose:
+        raise UsageError(f"{path}: {loose[0]} stands outside a table", remedy=f"Write it below [{stage}]")
+    return dict(tables.get(stage, tables.get(stage.replace("-", "_"), {})))
+
+
+def _known_key(key: str, known: Mapping[str, Any], config_name: str) -> str:
+    name = key.replace("-", "_")
+    if name in known:
+        return name
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {close[0]}?" if close else f"Known are {', '.join(known)}"
+    raise UsageError(f"{config_name}: unknown key {key}", remedy=hint)

@@ -1,0 +1,1 @@
+"""One module per stage: `run(settings, …, reporter) -> result`. No Typer and no Rich here."""
