@@ -6,75 +6,83 @@ Photographs come back upright (EXIF orientation applied) as RGB; masks keep thei
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from recam_cli.core.data.limits import MAX_PIXELS
 from recam_cli.core.data.palette import PALETTE
 from recam_cli.core.errors import DataError
 from recam_cli.core.runs.files import atomic_file
 
+# Once for the process, as `catch_warnings` is not safe among threads: on large images our own limit decides,
+# and odd metadata harm no pixel.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 PHOTO_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _ORIENTATION_TAG = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
-def _open(path: Path, formats: tuple[str, ...], max_pixels: int, what: str) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own, lower limit decides
-            image = Image.open(path, formats=formats)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such {what}", remedy="Restore the file or take its id off the list") from None
-    except UnidentifiedImageError:
-        raise DataError(
-            f"{path}: not a readable {what} ({', '.join(formats)})", remedy="Convert or replace the file"
-        ) from None
-    except Image.DecompressionBombError:
-        raise DataError(
-            f"{path}: more than {max_pixels:,} pixels", remedy="Scale the image down, or raise --max-pixels"
-        ) from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as {what}: {error}", remedy="Replace the file") from error
-    width, height = image.size
-    if width * height > max_pixels:
-        image.close()
-        raise DataError(
-            f"{path}: {width}×{height} is more than {max_pixels:,} pixels",
-            remedy="Scale the image down, or raise --max-pixels",
-        )
-    return image
+@dataclass(frozen=True)
+class PhotoKind:
+    """What a photograph's header says: `format` ("JPEG", "PNG", …) and the number of `frames` or pages."""
+
+    format: str
+    frames: int
 
 
 def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Read a photograph upright.
+    """Read a photograph upright; transparency is dropped, and of several frames the first is taken.
 
     Returns:
         uint8 (H, W, 3), RGB.
 
     Raises:
-        DataError: missing, not an image of the allowed formats, truncated, or larger than `max_pixels`.
+        DataError: missing, not an image of the allowed formats, truncated, of more than 8 bits per channel,
+            or larger than `max_pixels`.
     """
-    with _open(path, PHOTO_FORMATS, max_pixels, "image") as image:
-        try:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith(("I", "F")):
-                raise DataError(
-                    f"{path}: {upright.mode} pixels of more than 8 bits", remedy="Convert the image to 8-bit RGB"
-                )
-            return np.asarray(upright.convert("RGB"))
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise DataError(f"{path}: truncated or damaged image: {error}", remedy="Replace the file") from error
+    with _open(path, PHOTO_FORMATS, max_pixels, "image") as image, _decoding(path, "image"):
+        image.load()
+        if image.mode.startswith(("I", "F")):
+            raise DataError(
+                f"{path}: {image.mode} pixels of more than 8 bits",
+                remedy="Convert the image to 8-bit RGB",
+            )
+        # Only after load(): Pillow itself turns TIFF pixels while loading, and then drops the tag.
+        turn = _TURNS.get(_orientation(image))
+        rgb = image.convert("RGB")
+        return np.array(rgb.transpose(turn) if turn is not None else rgb)
 
 
 def read_size(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """Return (height, width) of the upright photograph without decoding its pixels; errors as `read_image`."""
+    """Return (height, width) of the upright photograph from its header; errors as `read_image`."""
     with _open(path, PHOTO_FORMATS, max_pixels, "image") as image:
-        turned = image.getexif().get(_ORIENTATION_TAG, 1) in (5, 6, 7, 8)
         width, height = image.size
+        # Pillow reports a TIFF's size already turned.
+        turned = image.format != "TIFF" and _orientation(image) in (5, 6, 7, 8)
         return (width, height) if turned else (height, width)
+
+
+def read_kind(path: Path, *, max_pixels: int = MAX_PIXELS) -> PhotoKind:
+    """Return a photograph's true format and number of frames from its header; errors as `read_image`."""
+    with _open(path, PHOTO_FORMATS, max_pixels, "image") as image, _decoding(path, "image"):
+        if image.format == "MPO":  # a JPEG with a preview or depth map behind it, as many phones write
+            return PhotoKind("JPEG", 1)
+        return PhotoKind(str(image.format), int(getattr(image, "n_frames", 1)))
 
 
 def read_mask(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -89,15 +97,75 @@ def read_mask(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     with _open(path, ("PNG",), max_pixels, "mask PNG") as image:
         if image.mode not in ("P", "L"):
             raise DataError(
-                f"{path}: mask of mode {image.mode}, but masks hold class ids as palette (P) or grey (L) pixels",
+                f"{path}: mask of mode {image.mode}; class ids need palette (P) or grey (L) pixels",
                 remedy="Save the mask as an 8-bit index PNG",
             )
-        try:
-            if image.getexif().get(_ORIENTATION_TAG, 1) != 1:
-                raise DataError(f"{path}: mask with an EXIF rotation", remedy="Save the mask upright, without EXIF")
-            return np.asarray(image).copy()
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise DataError(f"{path}: truncated or damaged mask: {error}", remedy="Replace the file") from error
+        with _decoding(path, "mask"):
+            image.load()
+            if _orientation(image) != 1:
+                raise DataError(
+                    f"{path}: mask with an EXIF rotation", remedy="Save the mask upright, without EXIF"
+                )
+            return np.array(image)
+
+
+def _open(path: Path, formats: tuple[str, ...], max_pixels: int, what: str) -> Image.Image:
+    if Image.MAX_IMAGE_PIXELS is not None and max_pixels > 2 * Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = max_pixels  # the user asked for images above Pillow's own bound
+    try:
+        image = Image.open(path, formats=formats)
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: no such {what}", remedy="Restore the file or take its id off the list"
+        ) from None
+    except UnidentifiedImageError:
+        raise DataError(
+            f"{path}: not a readable {what} ({', '.join(formats)})", remedy="Convert or replace the file"
+        ) from None
+    except Image.DecompressionBombError:
+        raise DataError(
+            f"{path}: more than {max_pixels:,} pixels", remedy="Scale the image down, or raise --max-pixels"
+        ) from None
+    except Exception as error:  # Pillow's format readers raise nearly anything on damaged headers
+        raise DataError(
+            f"{path}: cannot be read as {what}: {_reason(error)}", remedy="Replace the file"
+        ) from error
+    width, height = image.size
+    if width * height > max_pixels:
+        image.close()
+        raise DataError(
+            f"{path}: {width}×{height} is more than {max_pixels:,} pixels",
+            remedy="Scale the image down, or raise --max-pixels",
+        )
+    return image
+
+
+@contextmanager
+def _decoding(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever Pillow raises while decoding into one DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"{path}: truncated or damaged {what}: {_reason(error)}", remedy="Replace the file"
+        ) from error
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation 1..8; 1 where there is none or the EXIF block is damaged."""
+    try:
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # a broken EXIF block says nothing about the pixels
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
 
 
 def write_mask(path: Path, mask: np.ndarray) -> None:

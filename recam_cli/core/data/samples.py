@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from recam_cli.core.errors import DataError
+from recam_cli.core.runs.files import fingerprint
 
 IGNORE = 255
 """Mask value that neither trains nor counts (VOC's "void")."""
@@ -64,6 +65,13 @@ class ImageSet:
         for row, sample in enumerate(self.samples):
             hot[row, list(sample.labels)] = 1.0
         return hot
+
+    def fingerprint(self) -> str:
+        """Return a hash of what the set consists of: classes, ids, labels and the images' sizes in bytes."""
+        rows = [
+            [s.id, list(s.labels), s.image.stat().st_size if s.image.is_file() else 0] for s in self.samples
+        ]
+        return fingerprint([list(self.classes), self.split, rows])
 
     def mask_names(self) -> tuple[str, ...]:
         """Return the names of mask values 0..K: "background" and the classes."""

@@ -104,9 +104,13 @@ class Setting:
             raise UsageError(f"{where}: {value} must be greater than {d.above}")
 
 
-@cache
-def settings_of(cls: type) -> Mapping[str, Setting]:
+def settings_of(cls: type[Any]) -> Mapping[str, Setting]:
     """Return the declared settings of a settings dataclass by field name, in order of declaration."""
+    return _settings_of(cls)
+
+
+@cache
+def _settings_of(cls: Any) -> Mapping[str, Setting]:
     hints = typing.get_type_hints(cls)
     return types.MappingProxyType(
         {
@@ -146,7 +150,9 @@ def _convert(kind: Any, value: Any) -> Any:
         parts = [p for p in value.split(",") if p.strip()] if isinstance(value, str) else value
         if not isinstance(parts, list | tuple) or not parts:
             raise TypeError
-        return tuple(_convert(typing.get_args(kind)[0], p.strip() if isinstance(p, str) else p) for p in parts)
+        return tuple(
+            _convert(typing.get_args(kind)[0], p.strip() if isinstance(p, str) else p) for p in parts
+        )
     if origin is Literal:
         if value not in typing.get_args(kind):
             raise ValueError
@@ -163,6 +169,8 @@ def _convert_scalar(kind: Any, value: Any) -> Any:
         raise TypeError
     if kind is int and isinstance(value, float):
         raise TypeError
+    if kind is str and isinstance(value, int | float):
+        return str(value)  # `threshold = 0.3` in TOML, where the setting also takes words
     if kind in (str, Path) and not isinstance(value, str | Path):
         raise TypeError
     return kind(value)

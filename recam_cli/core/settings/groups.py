@@ -34,6 +34,9 @@ class DataSettings:
         "or VOC's Annotations/*.xml.",
         panel=DATA,
     )
+    download: bool = setting(
+        False, "Fetch the VOC 2012 devkit (2 GB) into the data folder first.", panel=DATA
+    )
     max_pixels: int = setting(MAX_PIXELS, "Refuse images of more pixels.", panel=DATA, minimum=1)
 
 

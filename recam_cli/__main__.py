@@ -1,0 +1,46 @@
+"""The entry point: runs the app and turns every way out into a message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from recam_cli.core.errors import ExitCode, RecamError
+from recam_cli.core.signals import Interrupted, raise_on_signals
+
+_CLOSED_PIPE = 141
+
+
+def main() -> None:
+    """Run `recam` and exit with a documented code."""
+    raise_on_signals()
+    try:
+        from recam_cli.app import app
+
+        app()
+    except RecamError as error:
+        _say(f"recam: {error}")
+        sys.exit(error.exit_code)
+    except Interrupted as interruption:
+        _say("recam: interrupted; run the same command again to go on where the stage allows it")
+        sys.exit(interruption.exit_code)
+    except BrokenPipeError:
+        # The reader of our output went away (`recam … | head`): not an error worth a word.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_CLOSED_PIPE)
+    except Exception as error:
+        if "--verbose" in sys.argv or "-v" in sys.argv:
+            raise
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        _say(
+            f"recam: unexpected error: {what}. Please report it with the output of the same command and --verbose"
+        )
+        sys.exit(ExitCode.UNEXPECTED)
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(message + "\n")
+
+
+if __name__ == "__main__":
+    main()

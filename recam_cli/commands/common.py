@@ -1,0 +1,258 @@
+"""What all commands share: options made from a stage's declared settings, and the context of one call."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import typer
+
+from recam_cli.core.settings.declare import Setting, as_plain, settings_of
+from recam_cli.core.settings.groups import DataSettings
+from recam_cli.core.settings.presets import PRESETS, preset_values
+from recam_cli.core.settings.resolve import Resolved, read_config, resolve
+from recam_cli.terminal import TerminalReporter, print_json
+
+if typing.TYPE_CHECKING:
+    from recam_cli.core.runs.run import Run
+
+S = TypeVar("S")
+COMMON = "Common"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One subcommand.
+
+    Attributes:
+        name: as typed.
+        summary: one line for `recam --help`.
+        settings: its settings class.
+        execute: does the work.
+        examples: command lines shown in its help.
+        details: further help text.
+        arguments: positional arguments by name: (type, help).
+        needs_run: whether it has `--run`.
+        has_preset: whether it has `--preset`.
+    """
+
+    name: str
+    summary: str
+    settings: type[Any]
+    execute: Callable[[Call], None]
+    examples: tuple[str, ...] = ()
+    details: str = ""
+    arguments: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+    needs_run: bool = True
+    has_preset: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a command: what was typed, before any default is filled in."""
+
+    command: Command
+    values: Mapping[str, Any]
+
+    @property
+    def json(self) -> bool:
+        """Whether stdout carries JSON only."""
+        return bool(self.values["json"])
+
+    @property
+    def run_path(self) -> Path | None:
+        """The directory given with `--run`."""
+        return self.values.get("run")
+
+    @property
+    def reporter(self) -> TerminalReporter:
+        """The reporter this call asks for."""
+        return TerminalReporter(quiet=self.values["quiet"], verbose=self.values["verbose"])
+
+    def resolve(self, cls: type[S], *, run: Run | None = None) -> Resolved[S]:
+        """Merge flags, config file, preset, run and defaults into settings of `cls`.
+
+        Ends the program after printing them, if `--print-config` was given.
+        """
+        flags = {name: value for name, value in self.values.items() if name in settings_of(cls)}
+        path: Path | None = self.values["config"]
+        config = read_config(path, self.command.name) if path else {}
+        from_run = run_values(run, cls) if run is not None else {}
+        dataset = (
+            flags.get("dataset") or config.get("dataset") or from_run.get("dataset") or _default_dataset(cls)
+        )
+        preset = self.values.get("preset") or from_run.pop("preset", None) or "auto"
+        values = preset_values(preset, dataset, self.command.name) if dataset in _DATASETS else {}
+        resolved = resolve(
+            cls,
+            flags=flags,
+            config=config,
+            preset=values,
+            run=from_run,
+            config_name=str(path or "config file"),
+        )
+        resolved = _with_absolute_root(resolved)
+        if self.values["print_config"]:
+            _print_config(self.command.name, resolved)
+            raise typer.Exit
+        return resolved
+
+    def show(self, result: dict[str, Any], human: Callable[[], None]) -> None:
+        """Print the result: JSON with `--json`, else what `human` prints."""
+        if self.json:
+            print_json(result)
+        else:
+            human()
+
+
+_DATASETS = ("custom", "voc", "folder", "shapes")
+_FROM_TRAIN_CLS = ("dataset", "data_root", "labels", "max_pixels", "seed")
+
+
+def run_values(run: Run, cls: type[Any]) -> dict[str, Any]:
+    """Return what a stage takes over from the run's train-cls: the data set, its place, the seed, the preset."""
+    entry = run.manifest.stages.get("train-cls")
+    if entry is None:
+        return {}
+    known = settings_of(cls)
+    values = {
+        name: entry.settings[name] for name in _FROM_TRAIN_CLS if name in known and name in entry.settings
+    }
+    if "preset" in entry.notes:
+        values["preset"] = entry.notes["preset"]
+    return values
+
+
+def register(app: typer.Typer, command: Command) -> None:
+    """Add the command to the app, with one option per declared setting."""
+    function = _function_of(command)
+    paragraphs = [command.summary, *([command.details] if command.details else [])]
+    if command.examples:
+        paragraphs += ["Examples:", *command.examples]
+    help_text = "\n\n".join(_escaped(paragraph) for paragraph in paragraphs)
+    app.command(command.name, help=help_text, short_help=command.summary)(function)
+
+
+def _function_of(command: Command) -> Callable[..., None]:
+    def function(**values: Any) -> None:
+        command.execute(Call(command, values))
+
+    parameters = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            annotation=Annotated[kind, typer.Argument(help=text)],
+        )
+        for name, (kind, text) in command.arguments.items()
+    ]
+    parameters += [_parameter(setting) for setting in settings_of(command.settings).values()]
+    parameters += _common_parameters(command)
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__annotations__ = {p.name: p.annotation for p in parameters}
+    function.__name__ = command.name.replace("-", "_")
+    return function
+
+
+def _parameter(setting: Setting) -> inspect.Parameter:
+    declared = setting.declaration
+    flags = [setting.flag, *([declared.short] if declared.short else [])]
+    kind: Any = _without_none(setting.kind)
+    extra: dict[str, Any] = {}
+    if kind is bool:
+        flags = [f"{setting.flag}/--no-{setting.flag[2:]}"]
+    elif typing.get_origin(kind) is tuple:
+        kind, extra = str, {"metavar": "A,B,…"}
+    elif kind is Path:
+        extra = {"metavar": "PATH"}
+    option = typer.Option(
+        *flags,
+        help=_escaped(f"{declared.help}{_default_text(setting)}"),
+        rich_help_panel=declared.panel,
+        show_default=False,
+        **extra,
+    )
+    return inspect.Parameter(
+        setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
+    )
+
+
+def _escaped(text: str) -> str:
+    """Keep Rich from taking brackets for markup."""
+    return text.replace("[", "\\[")
+
+
+def _default_text(setting: Setting) -> str:
+    plain = setting.default
+    if plain is None:
+        return ""
+    if isinstance(plain, tuple):
+        plain = ",".join(str(p) for p in plain)
+    if isinstance(plain, bool):
+        plain = "on" if plain else "off"
+    return f" [{plain}]"
+
+
+def _common_parameters(command: Command) -> list[inspect.Parameter]:
+    presets = Literal[("auto", *PRESETS)]  # type: ignore[valid-type]
+    wanted: list[tuple[str, Any, Any, Any]] = []
+    if command.needs_run:
+        text = "Run directory; without it the newest below runs/ (train-cls: a new one)."
+        wanted.append(("run", Path | None, None, typer.Option("--run", help=text, metavar="PATH")))
+    if command.has_preset:
+        text = "Recipe: auto is the data set's own. It stands below flags and config file, above the defaults shown."
+        wanted.append(("preset", presets | None, None, typer.Option("--preset", help=text)))
+    text = f"TOML file with a table [{command.name}] of settings; flags win over it."
+    wanted.append(
+        ("config", Path | None, None, typer.Option("--config", help=_escaped(text), metavar="FILE"))
+    )
+    text = "Print the settings as TOML, with where each comes from, and stop."
+    wanted.append(("print_config", bool, False, typer.Option("--print-config", help=text)))
+    wanted.append(("json", bool, False, typer.Option("--json", help="Print only JSON to stdout.")))
+    wanted.append(("quiet", bool, False, typer.Option("--quiet", "-q", help="Only warnings and the result.")))
+    wanted.append(
+        ("verbose", bool, False, typer.Option("--verbose", "-v", help="More details, and tracebacks."))
+    )
+    parameters = []
+    for name, kind, default, option in wanted:
+        option.rich_help_panel = COMMON
+        option.show_default = False
+        annotation = Annotated[kind, option]
+        parameters.append(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        )
+    return parameters
+
+
+def _default_dataset(cls: type[Any]) -> str:
+    known = settings_of(cls)
+    return str(known["dataset"].default) if "dataset" in known else ""
+
+
+def _with_absolute_root(resolved: Resolved[S]) -> Resolved[S]:
+    """Make paths of the data set absolute, so that later stages find it from anywhere."""
+    settings = resolved.settings
+    if not isinstance(settings, DataSettings):
+        return resolved
+    changes = {name: path.absolute() for name in ("data_root", "labels") if (path := getattr(settings, name))}
+    return Resolved(dataclasses.replace(settings, **changes), resolved.sources)  # type: ignore[type-var,arg-type,return-value]
+
+
+def _without_none(kind: Any) -> Any:
+    rest = [k for k in typing.get_args(kind) if k is not type(None)]
+    return rest[0] if type(None) in typing.get_args(kind) and len(rest) == 1 else kind
+
+
+def _print_config(stage: str, resolved: Resolved[Any]) -> None:
+    import json
+
+    from recam_cli.terminal import print_line
+
+    print_line(f"[{stage}]")
+    for name, value in as_plain(resolved.settings).items():
+        text = f"{name} = {json.dumps(value, ensure_ascii=False)}" if value is not None else f"# {name} ="
+        print_line(f"{text:<44} # {resolved.sources[name]}")

@@ -1,0 +1,51 @@
+"""`recam status`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recam_cli.commands.common import Call, Command
+from recam_cli.core.settings.status import StatusSettings
+from recam_cli.terminal import print_line, print_table
+
+
+def _execute(call: Call) -> None:
+    from recam_cli.core.runs.run import Run
+
+    run = Run.open(call.run_path)
+    stages = {
+        name: {
+            "state": entry.state,
+            "seconds": entry.seconds,
+            "started": entry.started,
+            "metrics": entry.metrics,
+        }
+        for name, entry in run.manifest.stages.items()
+    }
+    result: dict[str, Any] = {"run": str(run.path), "stages": stages, "next_command": run.next_command()}
+
+    def human() -> None:
+        rows = [
+            (name, e.state, f"{e.seconds:.0f} s", _headline(e.metrics))
+            for name, e in run.manifest.stages.items()
+        ]
+        print_table(("stage", "state", "time", "result"), rows, title=str(run.path))
+        print_line(f"next: {run.next_command()}")
+
+    call.show(result, human)
+
+
+def _headline(metrics: dict[str, Any]) -> str:
+    for key, text in (("miou", "mIoU {:.2f} %"), ("map", "mAP {:.2f} %"), ("images", "{} images")):
+        if isinstance(metrics.get(key), int | float):
+            return text.format(metrics[key])
+    return ""
+
+
+STATUS = Command(
+    name="status",
+    summary="Show what a run holds and the next command.",
+    settings=StatusSettings,
+    execute=_execute,
+    examples=("recam status", "recam status --run runs/photos --json"),
+)

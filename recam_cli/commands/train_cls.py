@@ -1,0 +1,41 @@
+"""`recam train-cls`."""
+
+from __future__ import annotations
+
+from recam_cli.commands.common import Call, Command
+from recam_cli.core.settings.train_cls import TrainClsSettings
+from recam_cli.terminal import print_line, print_table
+
+
+def _execute(call: Call) -> None:
+    from recam_cli.stages import train_cls
+
+    resolved = call.resolve(TrainClsSettings)
+    result = train_cls.run(resolved, call.run_path, call.reporter, preset=call.values.get("preset") or "auto")
+
+    def human() -> None:
+        if result.mean_average_precision is not None:
+            rows = [(name, _percent(value)) for name, value in result.average_precision.items()]
+            rows.append(("mAP", _percent(result.mean_average_precision)))
+            print_table(("class", "AP %"), rows, title=f"{result.val_images} held-out images")
+        print_line(str(result.run))
+
+    call.show(result.as_dict(), human)
+
+
+def _percent(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.2f}"
+
+
+TRAIN_CLS = Command(
+    name="train-cls",
+    summary="Train the classifier (CAM, then ReCAM) on image-level labels; starts a run.",
+    details="Without `--data-root`, VOC 2012 is looked for in `data/VOCdevkit/VOC2012` and `data/VOC2012`.",
+    settings=TrainClsSettings,
+    execute=_execute,
+    examples=(
+        "recam train-cls --dataset voc",
+        "recam train-cls --dataset custom --data-root photos --backbone mobilenet_v2 --run runs/photos",
+    ),
+    has_preset=True,
+)

@@ -1,0 +1,1 @@
+"""Class activation maps (CAM, ReCAM), their multi-scale fusion, and the seeds made of them."""

@@ -1,0 +1,68 @@
+"""Multi-scale, mirrored class maps of whole images (recipe §2): what seeds are made of.
+
+Each scale's image and its mirror image run as one batch; scores are ReLU'd before anything is added; every scale's map
+is resized to the photograph's grid (not the scaled one's) and summed; at the end each present class is divided by its
+spatial maximum + 1e-5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from recam_cli.core.cams.reactivation import spatial_normalised
+from recam_cli.core.cams.store import STRIDE
+from recam_cli.core.data.transforms import resized, to_tensor
+
+SCALES = (1.0, 0.5, 1.5, 2.0)
+
+
+@torch.inference_mode()
+def class_maps(
+    features: Callable[[Tensor], Tensor],
+    weight: Tensor,
+    images: Sequence[np.ndarray],
+    *,
+    scales: Sequence[float] = SCALES,
+    flip: bool = True,
+    stride: int = STRIDE,
+) -> Tensor:
+    """Return summed, unnormalised class maps of photographs of one size.
+
+    Works for any classifier with global average pooling: `features` is everything before the pooling and `weight`
+    the linear layer after it.
+
+    Args:
+        features: maps normalised images (B, 3, H, W) to (B, C, h, w).
+        weight: (K, C), on the device the features come out on.
+        images: B photographs, uint8 (H, W, 3) RGB, all of one size.
+        scales: factors of the photograph's size.
+        flip: whether to add the mirrored image's maps.
+        stride: the result has ceil(H / stride) × ceil(W / stride) cells.
+
+    Returns:
+        float32 (B, K, h, w), not normalised, on `weight`'s device.
+    """
+    height, width = images[0].shape[:2]
+    cells = -(-height // stride), -(-width // stride)
+    total = torch.zeros(len(images), len(weight), *cells, device=weight.device)
+    for scale in scales:
+        size = max(1, round(height * scale)), max(1, round(width * scale))
+        batch = torch.stack([to_tensor(resized(image, size)) for image in images]).to(weight.device)
+        views = torch.cat([batch, batch.flip(3)]) if flip else batch
+        if views.device.type == "cpu":
+            views = views.contiguous(memory_format=torch.channels_last)
+        scores = F.relu(torch.einsum("bchw,kc->bkhw", features(views).float(), weight.float()))
+        if flip:
+            scores = scores[: len(images)] + scores[len(images) :].flip(3)
+        total += F.interpolate(scores, size=cells, mode="bilinear", align_corners=False)
+    return total
+
+
+def normalised_maps(maps: Tensor, classes: Sequence[int]) -> Tensor:
+    """Return the maps (n, h, w) of `classes` out of (K, h, w), each divided by its spatial maximum + 1e-5."""
+    return spatial_normalised(maps[list(classes)])

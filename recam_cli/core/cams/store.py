@@ -1,0 +1,112 @@
+"""Seeds on disk: one `<id>.npz` of plain arrays per image, readable with `numpy.load(allow_pickle=False)`.
+
+classes  int64   (n,)        0-based ids of the image's labelled classes
+maps     float16 (n, h, w)   one map per class in [0, 1]; h = ceil(H / 4), w = ceil(W / 4)
+size     int64   (2,)        (H, W) of the photograph
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from recam_cli.core.errors import DataError
+from recam_cli.core.runs.files import write_bytes
+
+STRIDE = 4
+"""Pixels of the photograph per cell of a stored map, along each axis."""
+
+
+@dataclass(frozen=True)
+class Seed:
+    """The class maps of one image.
+
+    Attributes:
+        classes: int64 (n,), 0-based class ids; n may be 0.
+        maps: float32 (n, h, w) in [0, 1], at `STRIDE`.
+        size: (H, W) of the photograph.
+    """
+
+    classes: np.ndarray
+    maps: np.ndarray
+    size: tuple[int, int]
+
+    def upsampled(self) -> np.ndarray:
+        """Return the maps at the photograph's size, bilinear: float32 (n, H, W)."""
+        height, width = self.size
+        if len(self.classes) == 0:
+            return np.zeros((0, height, width), dtype=np.float32)
+        return np.stack([cv2.resize(m, (width, height), interpolation=cv2.INTER_LINEAR) for m in self.maps])
+
+    def label(self, threshold: float) -> np.ndarray:
+        """Return the mask of the seed: argmax over [constant threshold, maps], ties to background.
+
+        Returns:
+            uint8 (H, W): 0 background, class id + 1 elsewhere.
+        """
+        return label_of(self.upsampled(), self.classes, threshold)
+
+
+def label_of(maps: np.ndarray, classes: np.ndarray, threshold: float) -> np.ndarray:
+    """Return uint8 (H, W): the class of the largest of `maps` (n, H, W) where it exceeds `threshold`, else 0."""
+    if len(classes) == 0:
+        return np.zeros(maps.shape[1:], dtype=np.uint8)
+    best = maps.argmax(axis=0)
+    values = np.asarray(classes, dtype=np.int64)[best] + 1
+    return np.where(maps.max(axis=0) > threshold, values, 0).astype(np.uint8)
+
+
+def write_seed(path: Path, seed: Seed) -> None:
+    """Write one seed, whole or not at all, compressed."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        classes=seed.classes.astype(np.int64),
+        maps=seed.maps.astype(np.float16),
+        size=np.asarray(seed.size, dtype=np.int64),
+    )
+    write_bytes(path, buffer.getvalue())
+
+
+def read_seed(path: Path) -> Seed:
+    """Read one seed.
+
+    Raises:
+        DataError: missing, damaged, or not of the layout above.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            classes, maps, size = arrays["classes"], arrays["maps"], arrays["size"]
+    except FileNotFoundError:
+        raise DataError(f"{path}: no seed of this image", remedy="Run: recam make-seeds") from None
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+        MemoryError,
+    ) as error:
+        raise DataError(
+            f"{path}: damaged seed: {error}", remedy="Delete it and run: recam make-seeds"
+        ) from None
+    fits = (
+        classes.dtype == np.int64
+        and maps.dtype == np.float16
+        and classes.ndim == 1
+        and maps.ndim == 3
+        and len(maps) == len(classes)
+        and size.shape == (2,)
+        and bool((classes >= 0).all())
+        and maps.shape[1:] == (-(-int(size[0]) // STRIDE), -(-int(size[1]) // STRIDE))
+        and bool(np.isfinite(maps).all())
+    )
+    if not fits:
+        raise DataError(f"{path}: not a seed of recam's layout", remedy="Delete it and run: recam make-seeds")
+    return Seed(classes, maps.astype(np.float32), (int(size[0]), int(size[1])))

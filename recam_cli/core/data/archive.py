@@ -1,0 +1,90 @@
+"""Unpacking of a downloaded tar archive that is trusted in nothing."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tarfile
+from pathlib import Path, PurePosixPath
+
+from recam_cli.core.errors import DataError
+from recam_cli.core.reporter import Progress, Reporter
+
+MAX_MEMBERS = 200_000
+MAX_MEMBER_BYTES = 64 << 20
+MAX_TOTAL_BYTES = 8 << 30
+
+
+def extract_folder(archive: Path, inner: str, target: Path, reporter: Reporter) -> None:
+    """Unpack the folder `inner` of an uncompressed tar as `target`, which appears whole or not at all.
+
+    Only plain files and folders below `inner` are unpacked; anything else in the archive is refused, as are
+    links, devices, paths that lead out, and sizes beyond `MAX_MEMBERS`, `MAX_MEMBER_BYTES` and
+    `MAX_TOTAL_BYTES`.
+
+    Args:
+        archive: the tar file.
+        inner: path inside the archive, e.g. "VOCdevkit/VOC2012".
+        target: the folder to make; must not exist.
+        reporter: where progress goes.
+
+    Raises:
+        DataError: the archive is damaged or holds something refused, or the disk is full.
+    """
+    if not hasattr(tarfile, "data_filter"):  # pragma: no cover - 3.11.0 to 3.11.3
+        raise DataError("this Python cannot unpack archives safely", remedy="Use Python 3.11.4 or newer")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        total = archive.stat().st_size
+        with tarfile.open(archive, mode="r:") as tar, reporter.track("unpack", total, "byte") as progress:
+            _extract_members(tar, archive, PurePosixPath(inner), temporary, progress)
+        if not (temporary / inner).is_dir():
+            raise DataError(
+                f"{archive}: no folder {inner} in the archive", remedy="Delete it and download again"
+            )
+        (temporary / inner).replace(target)
+    except tarfile.TarError as error:
+        raise DataError(
+            f"{archive}: damaged archive: {error}", remedy="Delete it and download again"
+        ) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(
+            f"cannot unpack {archive} into {target}: {reason}", remedy="Free disk space"
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _extract_members(
+    tar: tarfile.TarFile, archive: Path, inner: PurePosixPath, folder: Path, progress: Progress
+) -> None:
+    folder.mkdir()
+    count = total = before = 0
+    for member in tar:
+        count, total = count + 1, total + member.size
+        fault = _fault(member, inner)
+        if count > MAX_MEMBERS or member.size > MAX_MEMBER_BYTES or total > MAX_TOTAL_BYTES:
+            fault = "too many or too large files"
+        if fault:
+            raise DataError(
+                f"{archive}: {fault} in the archive: {member.name[:100]!r}",
+                remedy="Download it from another place",
+            )
+        if member.isreg():
+            member.mode = 0o644  # whatever the archive says, the files are the user's to read and delete
+            tar.extract(member, folder, set_attrs=False, filter="data")
+        progress.advance(member.offset_data + member.size - before)
+        before = member.offset_data + member.size
+
+
+def _fault(member: tarfile.TarInfo, inner: PurePosixPath) -> str | None:
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts or "\\" in member.name:
+        return "a path that leads out"
+    if not (member.isreg() or member.isdir()) or member.issparse():
+        return "a link, device or other special file"
+    if member.isreg() and inner not in path.parents:
+        return "an unexpected file"
+    return None

@@ -1,0 +1,36 @@
+"""The one reader of a data set's text files: UTF-8, with or without a byte order mark, of bounded size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recam_cli.core.errors import DataError
+
+MAX_TEXT_BYTES = 256 << 20
+"""Far above any label file in use (a million images take some 50 MB)."""
+
+
+def read_text(path: Path, what: str) -> str:
+    """Return the text of `path`, which messages call `what` ("label file").
+
+    Raises:
+        DataError: missing, unreadable, too large, or not UTF-8 (the message names the line).
+    """
+    try:
+        if path.stat().st_size > MAX_TEXT_BYTES:
+            raise DataError(
+                f"{path}: a {what} of more than {MAX_TEXT_BYTES >> 20} MB",
+                remedy="Check that it is the right file",
+            )
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such {what}", remedy="Restore the file or correct the path") from None
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot read the {what}: {error.strerror}", remedy="Correct the path"
+        ) from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}: line {line}: not UTF-8 text", remedy=f"Save the {what} as UTF-8") from None

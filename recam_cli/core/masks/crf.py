@@ -1,0 +1,189 @@
+"""Fully connected CRF over one photograph (Krähenbühl & Koltun, NIPS 2011), behind a registry of backends.
+
+Energy of a labelling: the sum of the unary energies, plus, for each pair of pixels of different labels,
+
+    gaussian_compat · exp(-|p-q|² / 2·gaussian_sxy²)                                    (smoothness)
+  + bilateral_compat · exp(-|p-q|² / 2·bilateral_sxy² - |I_p-I_q|² / 2·bilateral_srgb²)  (appearance)
+
+with positions p, q in pixels and colours I in 0..255; both kernels are normalised symmetrically by their row
+sums. Mean-field inference gives each pixel's marginal distribution over the labels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+import numpy as np
+
+from recam_cli.core.errors import DataError, UsageError
+
+
+@dataclass(frozen=True)
+class CrfParameters:
+    """The two pairwise kernels and the number of mean-field steps.
+
+    Attributes:
+        gaussian_sxy: standard deviation of the smoothness kernel, in pixels.
+        gaussian_compat: its weight.
+        bilateral_sxy: standard deviation of the appearance kernel in space, in pixels.
+        bilateral_srgb: its standard deviation in colour, in units of 0..255.
+        bilateral_compat: its weight.
+        iterations: mean-field steps; 0 gives the softmax of the negative unary energies.
+
+    Raises:
+        UsageError: a deviation that is not positive, a negative weight or number of steps, a value not
+            finite.
+    """
+
+    gaussian_sxy: float
+    gaussian_compat: float
+    bilateral_sxy: float
+    bilateral_srgb: float
+    bilateral_compat: float
+    iterations: int
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            is_deviation = field.name.endswith(("_sxy", "_srgb"))
+            if not math.isfinite(value) or value < 0 or (is_deviation and value == 0):
+                wanted = "greater than 0" if is_deviation else "0 or more"
+                raise UsageError(f"dense CRF: {field.name} is {value}, but must be {wanted}")
+
+
+IRN = CrfParameters(3, 3, 50, 5, 10, iterations=10)
+"""IRN (Ahn et al., CVPR 2019), AdvCAM and ReCAM: on hard labels of certainty 0.7."""
+PSA = CrfParameters(3, 3, 80, 13, 10, iterations=10)
+"""PSA (Ahn & Kwak, CVPR 2018) and SEAM (Wang et al., CVPR 2020): on soft CAM scores."""
+DEEPLAB = CrfParameters(1, 3, 67, 3, 4, iterations=10)
+"""DeepLab v2 (Chen et al., TPAMI 2018) as post-processing of a segmenter's softmax at full size."""
+
+Inference = Callable[[np.ndarray], np.ndarray]
+"""Unary energies float32 (labels, H, W), C-contiguous → probabilities float32 (labels, H, W)."""
+
+
+class Backend(Protocol):
+    """Prepares the pairwise terms of one image and returns the function that infers, any number of times."""
+
+    def __call__(self, image: np.ndarray, labels: int, parameters: CrfParameters) -> Inference:
+        """Prepare for `image` uint8 (H, W, 3), C-contiguous, and `labels` ≥ 2.
+
+        Raises:
+            UsageError: the library behind it is not installed.
+        """
+        ...
+
+
+def _pydensecrf(image: np.ndarray, labels: int, parameters: CrfParameters) -> Inference:
+    library = _import_pydensecrf()
+    height, width = image.shape[:2]
+    crf = library.DenseCRF2D(width, height, labels)
+    crf.addPairwiseGaussian(sxy=parameters.gaussian_sxy, compat=parameters.gaussian_compat)
+    crf.addPairwiseBilateral(
+        sxy=parameters.bilateral_sxy,
+        srgb=parameters.bilateral_srgb,
+        rgbim=image,
+        compat=parameters.bilateral_compat,
+    )
+
+    def infer(unary: np.ndarray) -> np.ndarray:
+        crf.setUnaryEnergy(unary.reshape(labels, height * width))
+        # A copy: the library's matrix owns its memory and goes with it.
+        marginals = np.array(crf.inference(parameters.iterations), dtype=np.float32)
+        return marginals.reshape(labels, height, width)
+
+    return infer
+
+
+def _import_pydensecrf() -> Any:
+    try:
+        import pydensecrf.densecrf as library
+    except (ImportError, ValueError) as error:  # ValueError: built against another numpy
+        raise UsageError(
+            f"the dense CRF needs the package pydensecrf, which cannot be imported ({error})",
+            remedy="Install it with: pip install pydensecrf2, or use --refine none",
+        ) from error
+    return library
+
+
+BACKENDS: dict[str, Backend] = {"pydensecrf": _pydensecrf}
+"""Dense CRF implementations by name; a new one is a function and a line here."""
+
+
+class DenseCrf:
+    """The dense CRF of one image: the pairwise terms are prepared once, the unary is given with each
+    inference.
+
+    Attributes:
+        shape: (labels, H, W), of the unary energies and of the probabilities.
+    """
+
+    def __init__(
+        self,
+        image: np.ndarray,
+        labels: int,
+        parameters: CrfParameters = IRN,
+        *,
+        backend: str = "pydensecrf",
+    ) -> None:
+        """Prepare the CRF of `image` uint8 (H, W, 3) RGB for `labels` ≥ 1.
+
+        With one label there is nothing to decide, and the backend is not asked.
+
+        Raises:
+            UsageError: the backend is unknown or not installed, or the arguments have the wrong shape or
+                type.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+            raise UsageError(f"dense CRF: image of shape {image.shape}, {image.dtype}, not uint8 (H, W, 3)")
+        if labels < 1:
+            raise UsageError(f"dense CRF: {labels} labels, but at least one is needed")
+        self.shape = (labels, image.shape[0], image.shape[1])
+        self._infer: Inference = _only_label
+        if labels > 1:
+            self._infer = _backend(backend)(np.ascontiguousarray(image), labels, parameters)
+
+    def infer(self, unary_energy: np.ndarray) -> np.ndarray:
+        """Return each pixel's distribution over the labels.
+
+        Args:
+            unary_energy: (labels, H, W), any float type; negative log probabilities up to a constant per
+                pixel.
+
+        Returns:
+            float32 (labels, H, W), summing to 1 over the labels.
+
+        Raises:
+            UsageError: it has another shape.
+            DataError: it holds a value that is not finite.
+        """
+        if unary_energy.shape != self.shape:
+            raise UsageError(f"dense CRF: unary of shape {unary_energy.shape}, but the CRF has {self.shape}")
+        if not np.isfinite(unary_energy).all():
+            raise DataError("dense CRF: unary energies that are not finite", remedy="Make the seeds anew")
+        return self._infer(np.ascontiguousarray(unary_energy, dtype=np.float32))
+
+
+def check_backend(backend: str = "pydensecrf") -> None:
+    """Find out, before many images are begun, whether the backend works, on one pixel.
+
+    Raises:
+        UsageError: it is unknown or not installed.
+    """
+    DenseCrf(np.zeros((1, 1, 3), dtype=np.uint8), 2, backend=backend)
+
+
+def _backend(name: str) -> Backend:
+    try:
+        return BACKENDS[name]
+    except KeyError:
+        raise UsageError(
+            f"unknown dense CRF backend {name}", remedy=f"Known are {', '.join(BACKENDS)}"
+        ) from None
+
+
+def _only_label(unary: np.ndarray) -> np.ndarray:
+    return np.ones_like(unary)

@@ -1,0 +1,121 @@
+"""Where in a run the files to score lie, and what the run knows about the threshold behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from recam_cli.core.data.samples import ImageSet
+from recam_cli.core.errors import DataError, RunError
+from recam_cli.core.metrics.result import Chosen
+from recam_cli.core.metrics.score_files import Pair
+from recam_cli.core.runs.run import Run
+from recam_cli.core.runs.variants import Method, command, variant_suffix
+
+Of = Literal["seeds", "masks", "segmentation"]
+
+THRESHOLD_NOTE = "threshold"
+"""Note of make-masks: the threshold its masks were made with."""
+CHOSEN_NOTE = "threshold_chosen"
+"""Note of make-masks: how that was chosen, one of `Chosen`."""
+
+_CHOSEN: tuple[Chosen, ...] = ("given", "label-free", "swept with ground truth")
+_MADE_BY = {"seeds": "make-seeds", "masks": "make-masks", "segmentation": "train-seg"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One kind of file of a run.
+
+    Attributes:
+        of: what they are.
+        suffix: "-cam" for the plain-CAM comparison of a ReCAM run, else "".
+        folder: the files' folder; they are named `<id>` + `extension`.
+        extension: with its dot.
+        command: the command that makes them.
+    """
+
+    of: Of
+    suffix: str
+    folder: Path
+    extension: str
+    command: str
+
+    @classmethod
+    def find(cls, run: Run, of: Of, method: Method, split: str) -> Source:
+        """Return where the files of a method lie.
+
+        Args:
+            run: the run.
+            of: what is scored.
+            method: "run" for the run's own, "cam" or "recam".
+            split: the data set's split; predictions lie in one folder per split.
+
+        Raises:
+            RunError: "recam" is asked of a run trained as plain CAM, or a method of one without a finished
+                train-cls.
+        """
+        # the run's own files are scored even where another tool made them and no stage is recorded
+        suffix = "" if of == "segmentation" or method == "run" else variant_suffix(run, method)
+        folder = Path("predictions", split) if of == "segmentation" else Path(of + suffix)
+        extension = ".npz" if of == "seeds" else ".png"
+        return cls(of, suffix, run.path / folder, extension, command(run, _MADE_BY[of], suffix))
+
+    def pairs(self, images: ImageSet) -> list[Pair]:
+        """Pair every image's true mask with its file.
+
+        Raises:
+            DataError: the split is empty, or an image has no true mask.
+            RunError: an image has no file here; the message names the first and the command that makes it.
+        """
+        if len(images) == 0:
+            raise DataError(
+                f"{images.root}: split {images.split} has no images", remedy="Choose another --split"
+            )
+        pairs = [
+            Pair(sample.mask, self.folder / f"{sample.id}{self.extension}")
+            for sample in images.with_masks()
+            if sample.mask is not None
+        ]
+        missing = [pair.prediction.stem for pair in pairs if not pair.prediction.is_file()]
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            what = "prediction" if self.of == "segmentation" else self.of[:-1]
+            raise RunError(
+                f"{self.folder} has no {what} of image {missing[0]}{more} of split {images.split}",
+                remedy=f"Run: {self.command}",
+            )
+        return pairs
+
+    def inputs(self, run: Run) -> dict[str, str]:
+        """Return the fingerprint of the stage that made the files, by stage name, if the run records one."""
+        for stage in (_MADE_BY[self.of] + self.suffix, _MADE_BY[self.of]):
+            entry = run.entry(stage)
+            if entry is not None:
+                return {stage: entry.fingerprint}
+        return {}
+
+
+def noted_threshold(run: Run, stage: str) -> tuple[float | None, Chosen | None]:
+    """Return the threshold a finished stage notes and how it was chosen, each None where not recorded."""
+    entry = run.entry(stage)
+    if entry is None:
+        return None, None
+    chosen = next((c for c in _CHOSEN if c == entry.notes.get(CHOSEN_NOTE)), None)
+    return _share(entry.notes.get(THRESHOLD_NOTE)), chosen
+
+
+def label_free_threshold(run: Run, suffix: str) -> float | None:
+    """Return the threshold that make-masks, or else make-seeds, chose without ground truth, or None."""
+    for stage in ("make-masks", "make-seeds"):
+        threshold, chosen = noted_threshold(run, stage + suffix)
+        if chosen == "label-free":
+            return threshold
+    return None
+
+
+def _share(value: object) -> float | None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if 0.0 <= value <= 1.0 else None

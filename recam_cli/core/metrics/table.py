@@ -1,0 +1,79 @@
+"""The per-class table of an evaluation, as data: whoever shows it decides how it looks.
+
+Names are the user's own text: a renderer must escape its markup, and `csv_text` defuses spreadsheet formulas.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+
+import numpy as np
+
+from recam_cli.core.metrics.errors_split import KINDS
+from recam_cli.core.metrics.figures import mean_of_present, percent
+from recam_cli.core.metrics.result import EvaluateResult
+
+Cell = str | float | int | None
+MEAN = "mean"
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A header and rows of equal length; None is a figure that is undefined."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def rows_of(result: EvaluateResult) -> Table:
+    """Return one row per mask value and a last row of means, in percent with two decimals.
+
+    Columns: class, iou, precision, recall, and the four shares of `errors_split`, which the background has
+    none of. The means run over the classes for which a figure is defined; those of the first three include
+    the background.
+    """
+    scores, errors = result.scores, result.errors
+    main = [scores.iou, scores.precision, scores.recall]
+    shares = [np.concatenate([[np.nan], getattr(errors, kind)]) for kind in KINDS]
+    columns = [*main, *shares]
+    rows: list[tuple[Cell, ...]] = [
+        (name, *(percent(column[value]) for column in columns)) for value, name in enumerate(result.names)
+    ]
+    rows.append((MEAN, *(percent(mean_of_present(column)) for column in columns)))
+    return Table(("class", "iou", "precision", "recall", *KINDS), tuple(rows))
+
+
+def confusion_table(result: EvaluateResult) -> Table:
+    """Return the raw pixel counts: a row per true value, a column per predicted value, and the unlabelled."""
+    rows: list[tuple[Cell, ...]] = [
+        (name, *map(int, result.confusion.counts[value]), int(result.confusion.unlabelled[value]))
+        for value, name in enumerate(result.names)
+    ]
+    return Table(("truth", *result.names, "unlabelled"), tuple(rows))
+
+
+def text_of(cell: Cell) -> str:
+    """Return a cell as shown to people: figures with two decimals, "n/a" where undefined."""
+    if cell is None:
+        return "n/a"
+    return f"{cell:.2f}" if isinstance(cell, float) else str(cell)
+
+
+def csv_text(table: Table) -> str:
+    """Return the table as CSV; undefined figures are empty, and no text can run as a spreadsheet formula."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([_defused(name) for name in table.header])
+    for row in table.rows:
+        writer.writerow([_defused(cell) if isinstance(cell, str) else cell for cell in row])
+    return buffer.getvalue()
+
+
+def _defused(text: str) -> str:
+    """Put ' before text that a spreadsheet would take for a formula, and keep it in one line."""
+    text = text.replace("\r", " ").replace("\n", " ")
+    starts = (text[:1], text.lstrip()[:1])
+    return f"'{text}" if any(start in _FORMULA_STARTS for start in starts) else text

@@ -1,0 +1,1 @@
+"""Networks: backbones, the classifier with its two heads, and segmentation networks."""

@@ -1,0 +1,95 @@
+"""The classifier's files in a run: `classifier/cam.safetensors` (phase 1) and `recam.safetensors` (phase 2)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recam_cli.core.errors import DataError, RunError
+from recam_cli.core.models.backbones import build_backbone
+from recam_cli.core.models.checkpoint import load_into, read_about, save_model
+from recam_cli.core.models.classifier import Classifier
+from recam_cli.core.runs.files import sha256_of
+from recam_cli.core.runs.run import Run
+
+FOLDER = "classifier"
+
+
+def classifier_path(run: Run, method: str) -> Path:
+    """Return where the classifier of `method` ("cam": after phase 1, "recam": after phase 2) lies."""
+    return run.path / FOLDER / f"{method}.safetensors"
+
+
+def save_classifier(path: Path, classifier: Classifier, classes: tuple[str, ...]) -> None:
+    """Write a classifier with what is needed to rebuild it."""
+    about = {
+        "kind": "classifier",
+        "backbone": classifier.backbone.name,
+        "stride": classifier.backbone.stride,
+        "classes": list(classes),
+    }
+    save_model(path, classifier, about)
+
+
+def load_classifier(path: Path, device: torch.device) -> tuple[Classifier, tuple[str, ...]]:
+    """Read a classifier written by `save_classifier`, in evaluation mode with batch norm folded.
+
+    Returns:
+        The classifier on `device` and its class names.
+
+    Raises:
+        DataError: missing, damaged, or another network's.
+    """
+    about = read_about(path)
+    try:
+        if about["kind"] != "classifier":
+            raise DataError(f"{path}: not a classifier but a {about['kind']}")
+        classes = tuple(str(name) for name in about["classes"])
+        backbone = build_backbone(str(about["backbone"]), stride=int(about["stride"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: damaged header: {error}") from None
+    classifier = Classifier(backbone, len(classes))
+    load_into(path, classifier)
+    classifier.backbone.freeze_statistics()
+    ready = classifier.eval().to(device)
+    return ready.to(memory_format=torch.channels_last) if device.type != "mps" else ready, classes  # type: ignore[call-overload]
+
+
+def run_classifier(run: Run, method: str, device: torch.device) -> tuple[Classifier, tuple[str, ...], str]:
+    """Read the run's classifier of `method` after checking its hash against the manifest.
+
+    Returns:
+        The classifier, its class names and the file's SHA-256.
+
+    Raises:
+        RunError: train-cls has not finished, made no such classifier, or the file has changed since.
+    """
+    entry = run.require("train-cls")
+    if method not in entry.outputs:
+        raise RunError(
+            f"{run.path}: its classifier was trained with --method cam and has no ReCAM part",
+            remedy="Train one with: recam train-cls --method recam",
+        )
+    path = classifier_path(run, method)
+    if not path.is_file():
+        raise RunError(f"{path} is missing", remedy="Restore it, or start a new run with: recam train-cls")
+    digest = sha256_of(path)
+    if entry.outputs[method].sha256 != digest:
+        raise RunError(
+            f"{path} has changed since train-cls wrote it", remedy="Restore it, or start a new run"
+        )
+    classifier, classes = load_classifier(path, device)
+    return classifier, classes, digest
+
+
+def describe_model(classifier: Classifier) -> dict[str, Any]:
+    """Return JSON-ready facts about a classifier for the manifest."""
+    return {
+        "backbone": classifier.backbone.name,
+        "stride": classifier.backbone.stride,
+        "channels": classifier.backbone.out_channels,
+        "classes": classifier.num_classes,
+        "parameters": sum(p.numel() for p in classifier.parameters()),
+    }

@@ -1,0 +1,48 @@
+"""Class scores of whole photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from recam_cli.core.data.reading import read_batches
+from recam_cli.core.data.samples import ImageSet
+from recam_cli.core.data.transforms import to_tensor
+from recam_cli.core.models.classifier import Classifier
+from recam_cli.core.reporter import Progress
+
+
+@torch.inference_mode()
+def class_scores(classifier: Classifier, images: Sequence[np.ndarray]) -> np.ndarray:
+    """Return sigmoid probabilities float32 (B, K) of photographs of one size, uint8 (H, W, 3) each."""
+    device = classifier.fc1.weight.device
+    batch = torch.stack([to_tensor(image) for image in images]).to(device)
+    return np.asarray(torch.sigmoid(classifier(batch)).float().cpu())
+
+
+def score_images(
+    classifier: Classifier,
+    image_set: ImageSet,
+    progress: Progress,
+    *,
+    batch_size: int,
+    max_pixels: int,
+    workers: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Score every photograph of a set at its own size.
+
+    Returns:
+        targets and probabilities, float32 (N, K) each, rows in the same order.
+    """
+    classifier.eval()
+    targets, scores = [], []
+    for samples, images in read_batches(image_set, batch_size, max_pixels=max_pixels, workers=workers):
+        scores.append(class_scores(classifier, images))
+        for sample in samples:
+            row = np.zeros(len(image_set.classes), dtype=np.float32)
+            row[list(sample.labels)] = 1
+            targets.append(row)
+        progress.advance(len(samples))
+    return np.stack(targets), np.concatenate(scores)

@@ -1,0 +1,132 @@
+"""From photographs to masks: multi-scale, mirrored inference of a segmenter, and the dense CRF behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from recam_cli.core.data.samples import BACKGROUND
+from recam_cli.core.data.transforms import resized, to_tensor
+from recam_cli.core.errors import UsageError
+from recam_cli.core.hardware import autocast
+from recam_cli.core.masks.crf import DEEPLAB, CrfParameters, DenseCrf
+from recam_cli.core.masks.unary import soft_unary
+from recam_cli.core.models.segmenters import Segmenter
+
+CRF_FLOOR = 0.05
+"""Mask values that nowhere reach this probability stay out of the CRF, whose time grows with their number."""
+
+
+@torch.inference_mode()
+def predict_probabilities(
+    segmenter: Segmenter,
+    images: Sequence[np.ndarray],
+    *,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = True,
+    precision: str = "fp32",
+) -> Tensor:
+    """Return each pixel's distribution over the mask values, averaged over scales and mirror images.
+
+    Args:
+        segmenter: on the device to compute on; left in evaluation mode.
+        images: B photographs, uint8 (H, W, 3) RGB, all of one size.
+        scales: factors of the photograph's size.
+        flip: whether the mirrored images count, too.
+        precision: "fp32" or "bf16".
+
+    Returns:
+        float32 (B, K + 1, H, W), summing to 1 over the values, on the segmenter's device.
+
+    Raises:
+        UsageError: no scale, or one that is not positive.
+    """
+    if not scales or min(scales) <= 0:
+        raise UsageError(f"scales {tuple(scales)} for prediction must be one or more numbers greater than 0")
+    segmenter.eval()
+    device = next(segmenter.parameters()).device
+    height, width = images[0].shape[:2]
+    total = torch.zeros(len(images), segmenter.num_values, height, width, device=device)
+    for scale in scales:
+        size = max(1, round(height * scale)), max(1, round(width * scale))
+        batch = torch.stack([to_tensor(resized(image, size)) for image in images]).to(device)
+        for mirrored in (False, True) if flip else (False,):
+            view = batch.flip(3) if mirrored else batch
+            if device.type != "mps":
+                view = view.contiguous(memory_format=torch.channels_last)
+            with autocast(device, precision):
+                logits = segmenter.logits(view).float()
+            logits = logits.flip(3) if mirrored else logits
+            grown = F.interpolate(logits, size=(height, width), mode="bilinear", align_corners=False)
+            total += grown.contiguous().softmax(dim=1)
+    return total / (len(scales) * (2 if flip else 1))
+
+
+def refine_probabilities(
+    image: np.ndarray, probabilities: np.ndarray, *, parameters: CrfParameters = DEEPLAB
+) -> np.ndarray:
+    """Return the distribution after the dense CRF (DeepLab's parameters).
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        probabilities: float32 (K + 1, H, W).
+        parameters: pairwise kernels and iterations.
+
+    Returns:
+        float32 (K + 1, H, W), zero for values that nowhere reached `CRF_FLOOR` (background always takes part).
+
+    Raises:
+        UsageError: the CRF's library is not installed.
+    """
+    peaks = probabilities.max(axis=(1, 2))
+    peaks[BACKGROUND] = 1.0
+    kept = np.flatnonzero(peaks >= CRF_FLOOR)
+    crf = DenseCrf(image, len(kept), parameters)
+    refined = np.zeros_like(probabilities)
+    refined[kept] = crf.infer(soft_unary(probabilities[kept]))
+    return refined
+
+
+def predict_masks(
+    segmenter: Segmenter,
+    images: Sequence[np.ndarray],
+    *,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = True,
+    crf: bool = False,
+    precision: str = "fp32",
+) -> list[np.ndarray]:
+    """Return the mask, uint8 (H, W), of each photograph of one size; arguments as `predict_probabilities`."""
+    maps = predict_probabilities(segmenter, images, scales=scales, flip=flip, precision=precision)
+    if not crf:
+        return list(maps.argmax(dim=1).to(torch.uint8).cpu().numpy())
+    return [_argmax(refine_probabilities(i, m)) for i, m in zip(images, maps.cpu().numpy(), strict=True)]
+
+
+def predict_image(
+    segmenter: Segmenter,
+    image: np.ndarray,
+    *,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = True,
+    crf: bool = False,
+    precision: str = "fp32",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Segment one photograph, uint8 (H, W, 3) RGB; arguments and errors as `predict_probabilities`.
+
+    Returns:
+        The mask, uint8 (H, W) of 0..K, and the probabilities behind it, float32 (K + 1, H, W).
+    """
+    maps = predict_probabilities(segmenter, [image], scales=scales, flip=flip, precision=precision)
+    probabilities = maps[0].cpu().numpy()
+    if crf:
+        probabilities = refine_probabilities(image, probabilities)
+    return _argmax(probabilities), probabilities
+
+
+def _argmax(probabilities: np.ndarray) -> np.ndarray:
+    return probabilities.argmax(axis=0).astype(np.uint8)

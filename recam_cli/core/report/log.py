@@ -1,0 +1,95 @@
+"""Series of figures out of `metrics.jsonl`, the log behind every curve."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recam_cli.core.data.text import read_text
+from recam_cli.core.errors import RunError
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points of one curve.
+
+    Attributes:
+        name: its legend entry.
+        x: steps or epochs, one number per point.
+        y: values, as many.
+    """
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Read `metrics.jsonl`: one object per line. A run that has logged nothing has no file, and no lines.
+
+    An unfinished last line, as a power cut leaves it, does not count as logged.
+
+    Raises:
+        RunError: another line is not a JSON object; the message names it.
+        DataError: the file cannot be read.
+    """
+    if not path.exists():
+        return []
+    text = read_text(path, "metrics log")
+    lines = text.split("\n")
+    records = []
+    for number, line in enumerate(lines, start=1):
+        unfinished = number == len(lines)
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            record = None
+        if isinstance(record, dict):
+            records.append(record)
+        elif not unfinished:
+            raise RunError(f"{path}: line {number} is not a JSON object", remedy="Remove the line")
+    return records
+
+
+def series_of(
+    lines: Iterable[Mapping[str, Any]],
+    key: str,
+    *,
+    x: str = "step",
+    name: str | None = None,
+    where: Mapping[str, Any] | None = None,
+) -> Series:
+    """Collect one curve: the lines that hold numbers under both `x` and `key`, in the log's order.
+
+    Args:
+        lines: records of the log.
+        key: what to plot, e.g. "loss".
+        x: what to plot it over.
+        name: legend entry; `key` where not given.
+        where: only lines with these values, e.g. {"stage": "train-cls"}.
+    """
+    wanted = [line for line in lines if all(line.get(k) == v for k, v in (where or {}).items())]
+    points = [(float(r[x]), float(r[key])) for r in wanted if _is_number(r.get(x)) and _is_number(r.get(key))]
+    return Series(name or key, tuple(p[0] for p in points), tuple(p[1] for p in points))
+
+
+def smoothed(values: tuple[float, ...], *, share: float = 0.05) -> np.ndarray:
+    """Return the mean around each point over `share` of them, over half as many at the ends: float64."""
+    numbers = np.asarray(values, dtype=np.float64)
+    reach = max(1, round(len(numbers) * share / 2))
+    sums = np.concatenate([[0.0], np.cumsum(numbers)])
+    index = np.arange(len(numbers))
+    first, last = np.maximum(index - reach, 0), np.minimum(index + reach + 1, len(numbers))
+    return np.asarray((sums[last] - sums[first]) / (last - first))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,1 @@
+"""Run directories: the manifest, whole-file writes and the lock."""

@@ -1,0 +1,161 @@
+"""Folders with one file per image (seeds, masks): resumed where left, never mixed from two settings.
+
+Such a folder holds `.fingerprint.json`, written before its first file:
+
+    {"fingerprint": "9f3c…", "settings": {"threshold": "0.3", …}}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recam_cli.core.errors import RunError
+from recam_cli.core.runs.files import TEMPORARY_SUFFIX, write_json
+
+FINGERPRINT_NAME = ".fingerprint.json"
+_DIFFERENCES_SHOWN = 6
+_ABSENT = object()
+
+
+@dataclass(frozen=True)
+class ItemFolder:
+    """A folder of files `<id><suffix>`, all made with the same settings.
+
+    Attributes:
+        path: the folder.
+        fingerprint: hash of the settings and inputs that its files depend on.
+        settings: these settings and inputs by name, JSON-ready; shown where they differ from earlier ones.
+        overwrite: move files of other settings aside instead of refusing.
+        describe: what the files are, in the plural: "masks".
+        suffix: the files' suffix: ".png".
+    """
+
+    path: Path
+    fingerprint: str
+    settings: Mapping[str, Any]
+    overwrite: bool
+    describe: str
+    suffix: str
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        fingerprint: str,
+        settings: Mapping[str, Any],
+        overwrite: bool,
+        describe: str,
+        *,
+        suffix: str,
+    ) -> ItemFolder:
+        """Check that `folder` can take files of these settings; nothing on disk is touched before `begin`.
+
+        Call it before `Run.stage`, so that a refusal leaves the manifest's record of the earlier files as it
+        is.
+
+        Raises:
+            RunError: it holds files made with other settings and `overwrite` is off; the message shows which
+                settings differ, old → new.
+        """
+        items = cls(folder, fingerprint, settings, overwrite, describe, suffix)
+        items._refuse_others()
+        return items
+
+    def begin(self) -> Path | None:
+        """Make the folder ready: clear half-written files, move files of other settings aside, note the
+        settings.
+
+        Call it inside `Run.stage`, whose lock keeps other processes off the folder.
+
+        Returns:
+            Where files of other settings were moved (`<folder>.old-<n>`), or None.
+
+        Raises:
+            RunError: as `open`, or the folder cannot be written.
+        """
+        self._refuse_others()
+        try:
+            for leftover in self.path.glob(f".*{TEMPORARY_SUFFIX}"):
+                leftover.unlink(missing_ok=True)
+            moved = self._move_aside() if self._holds_others() else None
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: cannot be made ready: {error.strerror}",
+                remedy="Check the folder's permissions",
+            ) from error
+        if _noted(self.path).get("fingerprint") != self.fingerprint:
+            note = {"fingerprint": self.fingerprint, "settings": dict(self.settings)}
+            write_json(self.path / FINGERPRINT_NAME, note)
+        return moved
+
+    def file(self, item: str) -> Path:
+        """Return the path of the file of image id `item`."""
+        return self.path / f"{item}{self.suffix}"
+
+    def done(self, item: str) -> bool:
+        """Return whether the file of image id `item` is there; files appear whole, so it is then finished."""
+        return self.file(item).is_file()
+
+    def _holds_others(self) -> bool:
+        if not self.path.is_dir() or _noted(self.path).get("fingerprint") == self.fingerprint:
+            return False
+        return any(self.path.glob(f"*{self.suffix}"))
+
+    def _refuse_others(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(
+                f"{self.path}: a file, where the folder of {self.describe} belongs", remedy="Move it away"
+            )
+        if self._holds_others() and not self.overwrite:
+            differences = _differences(_noted(self.path).get("settings"), self.settings)
+            raise RunError(
+                f"{self.path} holds {self.describe} made with {differences}",
+                remedy=f"Go on with those, or add --overwrite, which keeps the old {self.describe} in "
+                f"{_free_name(self.path).name}",
+            )
+
+    def _move_aside(self) -> Path:
+        target = _free_name(self.path)
+        self.path.rename(target)
+        return target
+
+
+def _noted(folder: Path) -> dict[str, Any]:
+    try:
+        note = json.loads((folder / FINGERPRINT_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def _differences(old: Any, new: Mapping[str, Any]) -> str:
+    if not isinstance(old, dict):
+        return "settings unknown"
+    plain = json.loads(json.dumps(dict(new), default=str))
+    names = [
+        n
+        for n in [*plain, *(o for o in old if o not in plain)]
+        if old.get(n, _ABSENT) != plain.get(n, _ABSENT)
+    ]
+    if not names:
+        return "another version of its settings"
+    changes = [f"{n} {_word(old.get(n, _ABSENT))} → {_word(plain.get(n, _ABSENT))}" for n in names]
+    more = f" and {len(changes) - _DIFFERENCES_SHOWN} more" if len(changes) > _DIFFERENCES_SHOWN else ""
+    return f"other settings: {', '.join(changes[:_DIFFERENCES_SHOWN])}{more}"
+
+
+def _word(value: Any) -> str:
+    if value is _ABSENT:
+        return "(absent)"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _free_name(folder: Path) -> Path:
+    serial = 1
+    while (target := folder.with_name(f"{folder.name}.old-{serial}")).exists():
+        serial += 1
+    return target

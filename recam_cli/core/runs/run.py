@@ -1,0 +1,206 @@
+"""A run directory: where its files lie, which stages are done, and the lock that keeps it to one process."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from recam_cli.core.errors import RecamError, RunError
+from recam_cli.core.runs.files import append_line, fingerprint, sha256_of
+from recam_cli.core.runs.lock import locked
+from recam_cli.core.runs.manifest import MANIFEST_NAME, Manifest, Output, StageEntry
+from recam_cli.core.runs.versions import versions
+from recam_cli.core.settings.declare import as_plain, settings_of
+from recam_cli.core.settings.groups import HARDWARE, OUTPUT
+from recam_cli.core.settings.resolve import Resolved
+
+RUNS_FOLDER = Path("runs")
+STAGE_ORDER = ("train-cls", "make-seeds", "make-masks", "train-seg")
+METRICS_NAME = "metrics.jsonl"
+_PLACES = ("data_root", "labels", "max_pixels", "download")
+
+
+class Run:
+    """One run directory and its manifest.
+
+    Attributes:
+        path: the directory.
+        manifest: what has been done so far; saved by `stage`.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+
+    @classmethod
+    def create(cls, path: Path | None = None) -> Run:
+        """Start a run at `path`, or at `runs/<date>-<time>`.
+
+        Raises:
+            RunError: `path` is a run already, or a folder with other things in it.
+        """
+        if path is None:
+            stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+            path = RUNS_FOLDER / stamp
+            serial = 1
+            while path.exists():
+                serial += 1
+                path = RUNS_FOLDER / f"{stamp}-{serial}"
+        if path.is_file() or (path.is_dir() and any(p.name != "run.lock" for p in path.iterdir())):
+            what = "a run" if (path / MANIFEST_NAME).is_file() else "something other than a run"
+            raise RunError(f"{path} holds {what} already", remedy="Choose another --run, or move it away")
+        run = cls(path, Manifest(created=_now()))
+        run.manifest.save(path)
+        return run
+
+    @classmethod
+    def open(cls, path: Path | None = None, *, root: Path = RUNS_FOLDER) -> Run:
+        """Open the run at `path`, or the newest run below `root`.
+
+        Raises:
+            RunError: there is none, or its manifest is damaged.
+        """
+        if path is None:
+            path = newest_run(root)
+            if path is None:
+                raise RunError(
+                    f"no run found in {root}/",
+                    remedy="Start one with: recam train-cls, or name one with --run",
+                )
+        if not path.is_dir():
+            raise RunError(f"{path}: no such run directory", remedy="Start one with: recam train-cls")
+        return cls(path, Manifest.load(path))
+
+    def entry(self, stage: str) -> StageEntry | None:
+        """Return the stage's entry if it is done, else None."""
+        entry = self.manifest.stages.get(stage)
+        return entry if entry is not None and entry.state == "done" else None
+
+    def require(self, stage: str) -> StageEntry:
+        """Return the entry of a finished stage.
+
+        Raises:
+            RunError: it has not been run, or has not finished; the message names the command.
+        """
+        entry = self.entry(stage)
+        if entry is None:
+            begun = "has not finished" if stage in self.manifest.stages else "has not been run"
+            raise RunError(
+                f"{self.path}: {stage} {begun}",
+                remedy=f"Run: recam {stage} --run {shlex.quote(str(self.path))}",
+            )
+        return entry
+
+    def log(self, **values: Any) -> None:
+        """Append one line to `metrics.jsonl`."""
+        import json
+
+        append_line(self.path / METRICS_NAME, json.dumps(values, allow_nan=False, ensure_ascii=False))
+
+    @contextmanager
+    def stage(
+        self,
+        name: str,
+        resolved: Resolved[Any],
+        *,
+        inputs: Mapping[str, str] | None = None,
+        device: str = "cpu",
+    ) -> Iterator[StageEntry]:
+        """Record a stage: lock the run, write its entry before and after the block.
+
+        Args:
+            name: stage name, e.g. "make-seeds".
+            resolved: its settings and their sources.
+            inputs: what it was made from, by name: hashes of weights or fingerprints of earlier stages.
+            device: the device it runs on.
+
+        Yields:
+            The entry, for the block to fill `outputs`, `metrics` and `notes`.
+        """
+        with locked(self.path):
+            self.manifest = Manifest.load(self.path)
+            entry = StageEntry(
+                command=shlex.join(["recam", *sys.argv[1:]]),
+                settings=as_plain(resolved.settings),
+                sources=dict(resolved.sources),
+                fingerprint=stage_fingerprint(name, resolved.settings, inputs or {}),
+                inputs=dict(inputs or {}),
+                versions=versions(),
+                device=device,
+                started=_now(),
+            )
+            begun = time.monotonic()
+            self.manifest.stages[name] = entry
+            self.manifest.save(self.path)
+            try:
+                yield entry
+                entry.state = "done"
+            except BaseException as error:
+                entry.state = "failed" if isinstance(error, Exception) else "interrupted"
+                entry.error = str(error) if isinstance(error, RecamError) else type(error).__name__
+                raise
+            finally:
+                entry.seconds = round(time.monotonic() - begun, 3)
+                self.manifest.next_command = self.next_command()
+                self.manifest.save(self.path)
+
+    def next_command(self) -> str:
+        """Return the command that continues this run, or evaluates it once all stages are done."""
+        for stage in STAGE_ORDER:
+            if self.entry(stage) is None:
+                return f"recam {stage} --run {shlex.quote(str(self.path))}"
+        return f"recam evaluate --of segmentation --run {shlex.quote(str(self.path))}"
+
+    def output_of_file(self, path: Path) -> Output:
+        """Describe a written file by hash and size."""
+        return Output(path=self._relative(path), sha256=sha256_of(path), bytes=path.stat().st_size)
+
+    def output_of_folder(self, path: Path, pattern: str) -> Output:
+        """Describe a written folder by the number and total size of its files matching `pattern`."""
+        files = sorted(path.glob(pattern))
+        return Output(
+            path=self._relative(path),
+            count=len(files),
+            bytes=sum(f.stat().st_size for f in files),
+            sha256=fingerprint([[f.name, sha256_of(f)] for f in files]),
+        )
+
+    def _relative(self, path: Path) -> str:
+        return str(path.relative_to(self.path)) if path.is_relative_to(self.path) else str(path)
+
+
+def stage_fingerprint(name: str, settings: Any, inputs: Mapping[str, str]) -> str:
+    """Hash what a stage's outputs depend on: its settings that matter (`result_settings`), and its inputs."""
+    return fingerprint({"stage": name, "settings": result_settings(settings, inputs)})
+
+
+def result_settings(settings: Any, inputs: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a stage's files depend on, JSON-ready by name.
+
+    These are the settings outside the Hardware and Output panels, and the stage's inputs. Where the data lie does not
+    matter, their content does, which comes in as the input "data".
+    """
+    known = settings_of(type(settings))
+    plain = as_plain(settings)
+    matter = {
+        name: value
+        for name, value in plain.items()
+        if known[name].declaration.panel not in (HARDWARE, OUTPUT) and name not in _PLACES
+    }
+    return matter | dict(inputs)
+
+
+def newest_run(root: Path = RUNS_FOLDER) -> Path | None:
+    """Return the run below `root` whose manifest was written last, or None."""
+    found = [p for p in root.glob(f"*/{MANIFEST_NAME}") if p.is_file()]
+    return max(found, key=lambda p: (p.stat().st_mtime_ns, p.parent.name)).parent if found else None
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

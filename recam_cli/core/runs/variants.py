@@ -1,0 +1,75 @@
+"""Which of a run's seeds and masks are meant: those of its own method, or its plain CAM's.
+
+A ReCAM run can hold two of each. The run's own lie in `seeds/` and `masks/` (stages make-seeds, make-masks),
+those of its plain CAM in `seeds-cam/` and `masks-cam/` (stages make-seeds-cam, make-masks-cam).
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Literal
+
+from recam_cli.core.errors import RunError
+from recam_cli.core.runs.manifest import StageEntry
+from recam_cli.core.runs.run import Run
+
+Method = Literal["run", "cam", "recam"]
+"""As users ask: "run" stands for what the run's classifier was trained as."""
+TRAINED_METHODS = ("cam", "recam")
+
+
+def trained_method(run: Run) -> str:
+    """Return what the run's classifier was trained as, "cam" or "recam".
+
+    Raises:
+        RunError: the run has no finished train-cls.
+    """
+    method = run.require("train-cls").settings.get("method", "recam")
+    return method if method in TRAINED_METHODS else "recam"
+
+
+def resolve_method(run: Run, method: Method) -> Literal["cam", "recam"]:
+    """Return which method is meant.
+
+    Raises:
+        RunError: ReCAM is asked of a run trained as plain CAM, or the run has no finished train-cls.
+    """
+    trained = trained_method(run)
+    if method == "recam" and trained == "cam":
+        raise RunError(
+            f"{run.path} was trained with --method cam and has no ReCAM",
+            remedy="Leave --method out, or train a run with: recam train-cls --method recam",
+        )
+    return "cam" if "cam" in (method, trained) else "recam"
+
+
+def variant_suffix(run: Run, method: Method) -> Literal["", "-cam"]:
+    """Return what is appended to the names of folders and stages: "-cam" for the plain CAM of a ReCAM run.
+
+    Raises:
+        RunError: ReCAM is asked of a run trained as plain CAM, or the run has no finished train-cls.
+    """
+    return "-cam" if resolve_method(run, method) != trained_method(run) else ""
+
+
+def require_variant(run: Run, stage: str, suffix: str) -> StageEntry:
+    """Return the entry of a finished stage's variant; `suffix` as from `variant_suffix`.
+
+    Raises:
+        RunError: it has not been run, or has not finished; the message names the command.
+    """
+    if not suffix:
+        return run.require(stage)
+    entry = run.entry(stage + suffix)
+    if entry is None:
+        raise RunError(
+            f"{run.path}: {stage} --method cam has not been finished",
+            remedy=f"Run: {command(run, stage, suffix)}",
+        )
+    return entry
+
+
+def command(run: Run, stage: str, suffix: str) -> str:
+    """Return the command line that makes the stage's variant."""
+    method = " --method cam" if suffix else ""
+    return f"recam {stage}{method} --run {shlex.quote(str(run.path))}"

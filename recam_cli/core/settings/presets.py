@@ -1,0 +1,54 @@
+"""Published recipes and those for small data sets, as values per stage (recipe §12)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from recam_cli.core.errors import UsageError
+
+PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    # The declared defaults are the published VOC recipe.
+    "voc": {
+        "train-cls": {"split": "train_aug"},
+        "make-seeds": {"split": "train_aug"},
+        "make-masks": {"split": "train_aug"},
+        "train-seg": {"split": "train_aug"},
+    },
+    "coco": {
+        "train-cls": {"recam_batch_size": 6, "loss_weight": 0.1},
+        "make-seeds": {"seed_weights": "fc1"},
+    },
+    # Hundreds to a few thousand photographs, from a laptop CPU up.
+    "small": {
+        "train-cls": {
+            "epochs": 6,
+            "recam_epochs": 4,
+            "batch_size": 8,
+            "recam_batch_size": 8,
+            "recam_lr": 0.01,
+            "recam_lr_fc1": 0.01,
+            "recam_lr_fc2": 0.1,
+            "crop": 256,
+            "long_side": (256, 448),
+        },
+    },
+    "shapes": {},
+}
+"""Preset name → stage → setting → value."""
+
+BY_DATASET = {"voc": "voc", "custom": "small", "folder": "small", "shapes": "shapes"}
+
+
+def preset_values(preset: str, dataset: str, stage: str) -> Mapping[str, Any]:
+    """Return the values of `preset` for `stage`; "auto" is the data set's own preset.
+
+    Raises:
+        UsageError: no such preset.
+    """
+    name = BY_DATASET[dataset] if preset == "auto" else preset
+    if name not in PRESETS:
+        raise UsageError(
+            f"--preset: unknown preset {preset}", remedy=f"Choose one of auto, {', '.join(PRESETS)}"
+        )
+    return PRESETS[name].get(stage, {})

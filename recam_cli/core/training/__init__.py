@@ -1,0 +1,1 @@
+"""Training: augmentation, loaders, schedules, precision and the loop that classifiers and segmenters share."""

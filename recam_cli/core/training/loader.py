@@ -1,0 +1,114 @@
+"""Batches whose content follows from (seed, epoch, index) alone, whatever the number of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from recam_cli.core.data.images import read_image, read_mask
+from recam_cli.core.data.samples import Sample
+from recam_cli.core.data.transforms import Augmentation
+
+
+class Item(NamedTuple):
+    """One augmented sample: image (3, h, w), labels (K,) multi-hot, mask (h, w) int64 or empty, index in the set."""
+
+    image: Tensor
+    labels: Tensor
+    mask: Tensor
+    index: int
+
+
+class Batch(NamedTuple):
+    """Stacked items: images (B, 3, h, w), labels (B, K), masks (B, h, w) int64 or (B, 0), indices (B,)."""
+
+    images: Tensor
+    labels: Tensor
+    masks: Tensor
+    indices: Tensor
+
+
+@dataclass(frozen=True)
+class TrainingImages(Dataset[Item]):
+    """Samples read from disk and augmented.
+
+    Attributes:
+        samples: the images; with `masks`, each has a mask.
+        targets: float32 (N, K) multi-hot labels.
+        augmentation: what is drawn for each image.
+        seed: from which, with epoch and index, each draw follows.
+        masks: whether to read masks, too.
+        max_pixels: refuse larger images.
+    """
+
+    samples: tuple[Sample, ...]
+    targets: np.ndarray
+    augmentation: Augmentation
+    seed: int
+    max_pixels: int
+    masks: bool = False
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, key: tuple[int, int]) -> Item:
+        """Return the item of `key` = (epoch, index)."""
+        epoch, index = key
+        sample = self.samples[index]
+        image = read_image(sample.image, max_pixels=self.max_pixels)
+        mask = read_mask(sample.mask) if self.masks and sample.mask is not None else None
+        rng = np.random.default_rng((self.seed, epoch, index))
+        pixels, labels = self.augmentation(image, mask, rng)
+        return Item(
+            torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))),
+            torch.from_numpy(self.targets[index]),
+            torch.empty(0, dtype=torch.int64)
+            if labels is None
+            else torch.from_numpy(labels.astype(np.int64)),
+            index,
+        )
+
+
+def epoch_batches(count: int, batch_size: int, seed: int, epoch: int) -> list[list[tuple[int, int]]]:
+    """Return the shuffled (epoch, index) keys of one epoch in batches.
+
+    A last incomplete batch is dropped, as published, unless it is the only one.
+    """
+    order = np.random.default_rng((seed, epoch)).permutation(count)
+    full = max(1, count // batch_size)
+    return [[(epoch, int(i)) for i in order[b * batch_size : (b + 1) * batch_size]] for b in range(full)]
+
+
+def batches_per_epoch(count: int, batch_size: int) -> int:
+    """Return how many batches `epoch_batches` makes."""
+    return max(1, count // batch_size)
+
+
+def load_batches(data: TrainingImages, keys: list[list[tuple[int, int]]], workers: int) -> Iterator[Batch]:
+    """Yield the batches of `keys` in order, read by `workers` processes (0: in this one)."""
+    loader: DataLoader[Item] = DataLoader(
+        data,
+        batch_sampler=keys,  # type: ignore[arg-type]
+        num_workers=min(workers, len(keys)),
+        collate_fn=_stack,
+        worker_init_fn=_quiet_worker,
+        persistent_workers=False,
+    )
+    yield from loader
+
+
+def _stack(items: list[Item]) -> Batch:
+    images, labels, masks, indices = zip(*items, strict=True)
+    return Batch(torch.stack(images), torch.stack(labels), torch.stack(masks), torch.tensor(indices))
+
+
+def _quiet_worker(_: int) -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)

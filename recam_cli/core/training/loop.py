@@ -1,0 +1,162 @@
+"""The training loop that the classifier's two phases and the segmenter share."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from recam_cli.core.errors import TrainingError
+from recam_cli.core.hardware import autocast
+from recam_cli.core.reporter import Reporter
+from recam_cli.core.training.loader import (
+    Batch,
+    TrainingImages,
+    batches_per_epoch,
+    epoch_batches,
+    load_batches,
+)
+from recam_cli.core.training.schedule import set_rates
+
+
+class Losses(NamedTuple):
+    """What one step optimises and what it shows: `total` is a scalar in the graph, `parts` named scalars."""
+
+    total: Tensor
+    parts: dict[str, Tensor]
+
+
+class ParameterGroup(NamedTuple):
+    """Parameters that share an initial learning rate and a weight decay."""
+
+    parameters: Iterable[nn.Parameter]
+    learning_rate: float
+    weight_decay: float
+
+
+def sgd(groups: list[ParameterGroup], momentum: float) -> torch.optim.SGD:
+    """Return SGD over the groups' trainable parameters; empty groups are left out."""
+    made = []
+    for group in groups:
+        trainable = [p for p in group.parameters if p.requires_grad]
+        if trainable:
+            rate = group.learning_rate
+            made.append(
+                {"params": trainable, "lr": rate, "initial_lr": rate, "weight_decay": group.weight_decay}
+            )
+    return torch.optim.SGD(made, momentum=momentum)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One phase of training.
+
+    Attributes:
+        title: shown beside the bar and logged as `phase`.
+        data: the augmented images.
+        epochs: passes over them; epoch numbers start at `first_epoch`, so that phases draw different augmentations.
+        batch_size: images per step; a last incomplete batch is dropped.
+        optimiser: with `initial_lr` in every group, as from `sgd`.
+        schedule: maps (step, total steps) to the factor of the initial learning rates.
+        device: where the model lies.
+        precision: "fp32" or "bf16".
+        workers: processes that read images.
+        reporter: receives progress.
+        log: receives one line per epoch for `metrics.jsonl`.
+        accumulate: batches whose gradients are averaged per optimiser step.
+        iterations: stop after so many batches, within the epochs; None runs them all.
+    """
+
+    title: str
+    data: TrainingImages
+    epochs: int
+    batch_size: int
+    optimiser: torch.optim.Optimizer
+    schedule: Callable[[int, int], float]
+    device: torch.device
+    precision: str
+    workers: int
+    reporter: Reporter
+    log: Callable[..., None]
+    first_epoch: int = 0
+    accumulate: int = 1
+    iterations: int | None = None
+
+    @property
+    def total_batches(self) -> int:
+        """Batches of the whole phase."""
+        full = self.epochs * batches_per_epoch(len(self.data), self.batch_size)
+        return full if self.iterations is None else min(full, self.iterations)
+
+    def run(self, losses: Callable[[Batch], Losses], after_epoch: Callable[[int], dict[str, Any]]) -> None:
+        """Train.
+
+        Args:
+            losses: maps a batch on the device to its losses; runs under autocast.
+            after_epoch: called with the number of finished epochs; returns figures to log beside the losses.
+
+        Raises:
+            TrainingError: a loss is not finite; the message names phase, epoch, step and image ids.
+        """
+        done = 0
+        with self.reporter.track(self.title, self.total_batches * self.batch_size, "image") as progress:
+            for epoch in range(self.epochs):
+                if done >= self.total_batches:
+                    break
+                begun = time.monotonic()
+                keys = epoch_batches(
+                    len(self.data), self.batch_size, self.data.seed, self.first_epoch + epoch
+                )
+                keys = keys[: self.total_batches - done]
+                sums: dict[str, float] = {}
+                for batch in load_batches(self.data, keys, self.workers):
+                    parts = self._step(batch, losses, epoch, done)
+                    done += 1
+                    for name, value in parts.items():
+                        sums[name] = sums.get(name, 0.0) + value
+                    progress.advance(len(batch.indices), epoch=epoch + 1, **parts)
+                means = {name: round(value / len(keys), 6) for name, value in sums.items()}
+                factor = self.schedule(done - 1, self.total_batches)
+                extra = after_epoch(epoch + 1)
+                seconds = round(time.monotonic() - begun, 3)
+                self.log(
+                    phase=self.title,
+                    epoch=epoch + 1,
+                    step=done,
+                    **means,
+                    lr_factor=factor,
+                    seconds=seconds,
+                    **extra,
+                )
+
+    def _step(
+        self, batch: Batch, losses: Callable[[Batch], Losses], epoch: int, done: int
+    ) -> dict[str, float]:
+        if done % self.accumulate == 0:
+            set_rates(self.optimiser, self.schedule(done, self.total_batches))
+            self.optimiser.zero_grad(set_to_none=True)
+        with autocast(self.device, self.precision):
+            result = losses(_moved(batch, self.device))
+        total = float(result.total.detach())
+        if not math.isfinite(total):
+            ids = ", ".join(self.data.samples[int(i)].id for i in batch.indices)
+            raise TrainingError(
+                f"{self.title}: the loss became {total} in epoch {epoch + 1}, step {done + 1}, at images {ids}",
+                remedy="Lower the learning rate; the weights of the last finished epoch are kept",
+            )
+        (result.total / self.accumulate).backward()  # type: ignore[no-untyped-call]
+        if (done + 1) % self.accumulate == 0 or done + 1 == self.total_batches:
+            self.optimiser.step()
+        return {"loss": total} | {name: float(value.detach()) for name, value in result.parts.items()}
+
+
+def _moved(batch: Batch, device: torch.device) -> Batch:
+    images = batch.images.to(device, non_blocking=True)
+    if device.type != "mps":
+        images = images.contiguous(memory_format=torch.channels_last)
+    return Batch(images, batch.labels.to(device), batch.masks.to(device), batch.indices)

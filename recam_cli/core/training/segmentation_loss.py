@@ -1,0 +1,61 @@
+"""Cross-entropy of logit maps against masks: 255 ignored, optionally balanced between foreground and background."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from recam_cli.core.data.samples import BACKGROUND, IGNORE
+
+
+def segmentation_loss(
+    maps: Sequence[Tensor], masks: Tensor, *, stride: int = 4, balanced: bool = False
+) -> Tensor:
+    """Return the sum of the maps' cross-entropies (DeepLab v2 puts one on each scale and on their maximum).
+
+    Logits and masks meet on a grid of one cell per `stride` pixels: the logits are resized to it bilinearly, the
+    masks take the value at each cell's centre. Stride 1 is the full mask; the backbone's own stride compares the
+    logits as they are, which is how DeepLab v2 was published, with coarse edges. Stride 4 costs a sixteenth of the
+    full mask.
+
+    Args:
+        maps: each (B, K + 1, h, w), of any float type; the loss itself is computed in float32.
+        masks: int64 (B, H, W), 0..K or 255.
+        stride: pixels per cell of the grid; maps coarser than `maps[0]` keep to the same grid.
+        balanced: average over foreground and over background pixels apart, then over these two (as DSRG does),
+            so that a large background does not drown the objects.
+
+    Returns:
+        A scalar; 0, with zero gradients, where every pixel is ignored.
+    """
+    size = [max(1, round(side / stride)) for side in masks.shape[1:]]
+    targets = shrunken_masks(masks, size)
+    total = maps[0].new_zeros((), dtype=torch.float32)
+    for logits in maps:
+        resized = F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
+        total = total + _cross_entropy(resized, targets, balanced)
+    return total
+
+
+def shrunken_masks(masks: Tensor, size: Sequence[int]) -> Tensor:
+    """Return masks (B, H, W) at (h, w) `size`, each cell taking the value at its centre."""
+    rows, columns = (
+        ((torch.arange(cells, device=masks.device) + 0.5) * (length / cells)).long().clamp(max=length - 1)
+        for cells, length in zip(size, masks.shape[1:], strict=True)
+    )
+    return masks[:, rows][:, :, columns]
+
+
+def _cross_entropy(logits: Tensor, masks: Tensor, balanced: bool) -> Tensor:
+    counted = masks != IGNORE
+    if not bool(counted.any()):
+        return logits.sum() * 0.0
+    if not balanced:
+        return F.cross_entropy(logits, masks, ignore_index=IGNORE)
+    losses = F.cross_entropy(logits, masks, ignore_index=IGNORE, reduction="none")
+    background = masks == BACKGROUND
+    parts = [losses[part].mean() for part in (background, counted & ~background) if bool(part.any())]
+    return torch.stack(parts).mean()

@@ -1,0 +1,140 @@
+"""Check a data set alone: every split, every file, all problems at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from recam_cli.core.data.check import CheckReport, read_and_check, sort_problems
+from recam_cli.core.data.problems import Problem
+from recam_cli.core.data.registry import available_splits, data_root
+from recam_cli.core.data.samples import ImageSet
+from recam_cli.core.errors import DataError
+from recam_cli.core.reporter import Reporter
+from recam_cli.core.settings.check_data import CheckDataSettings
+from recam_cli.core.settings.resolve import Resolved
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """What one split holds.
+
+    Attributes:
+        split: its name.
+        images: number of readable entries.
+        masks: how many of them have a true mask.
+        unlabelled: how many of them show none of the classes.
+        per_class: number of images by class name, in the order of the classes.
+    """
+
+    split: str
+    images: int
+    masks: int
+    unlabelled: int
+    per_class: dict[str, int]
+
+
+@dataclass(frozen=True)
+class CheckDataResult:
+    """What the check found.
+
+    Attributes:
+        dataset: the kind of data set.
+        root: its folder.
+        classes: class names; mask value k + 1 belongs to `classes[k]`.
+        splits: the splits checked.
+        problems: of all splits, each once, errors first.
+        strict: whether warnings count as errors.
+    """
+
+    dataset: str
+    root: Path
+    classes: tuple[str, ...]
+    splits: tuple[SplitSummary, ...]
+    problems: tuple[Problem, ...]
+    strict: bool
+
+    @property
+    def report(self) -> CheckReport:
+        """The problems and totals over the splits."""
+        return CheckReport(
+            self.problems, sum(s.images for s in self.splits), sum(s.masks for s in self.splits)
+        )
+
+    @property
+    def passed(self) -> bool:
+        """Whether the data can be used: no error, nor a warning if `strict`."""
+        return not (self.problems if self.strict else self.report.errors)
+
+    def raise_on_errors(self) -> None:
+        """Raise DataError (exit 3), naming the first problem and how many more, unless `passed`."""
+        self.report.raise_on_errors(strict=self.strict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as JSON-ready values."""
+        return {
+            "dataset": self.dataset,
+            "root": str(self.root),
+            "classes": list(self.classes),
+            "splits": [asdict(s) for s in self.splits],
+            "errors": len(self.report.errors),
+            "warnings": len(self.report.warnings),
+            "passed": self.passed,
+            "strict": self.strict,
+            "problems": [p.as_dict() for p in self.problems],
+        }
+
+
+def run(resolved: Resolved[CheckDataSettings], reporter: Reporter) -> CheckDataResult:
+    """Check the data set and list what is wrong with it; a faulty one is a result, not an exception.
+
+    A split that cannot be read at all (no such list, no label file) is one of the problems.
+
+    Raises:
+        DataError: there is no data set at the place named, or no split in it.
+    """
+    settings = resolved.settings
+    root = data_root(settings)
+    names = (settings.split,) if settings.split is not None else available_splits(settings)
+    if not names:
+        raise DataError(
+            f"{root}: no split to check",
+            remedy="Write the ids to train on into ImageSets/Segmentation/train.txt",
+        )
+    classes: tuple[str, ...] = ()
+    splits: list[SplitSummary] = []
+    problems: list[Problem] = []
+    for name in names:
+        try:
+            image_set, report = read_and_check(
+                settings, name, workers=settings.workers, cache=settings.cache, reporter=reporter
+            )
+        except DataError as error:
+            problems.append(_unreadable(root, error))
+            continue
+        classes = image_set.classes
+        splits.append(_summary(image_set))
+        problems += report.problems
+    unique = sort_problems(list(dict.fromkeys(problems)))
+    return CheckDataResult(settings.dataset, root, classes, tuple(splits), unique, settings.strict)
+
+
+def _summary(image_set: ImageSet) -> SplitSummary:
+    counts = Counter(k for sample in image_set for k in sample.labels)
+    return SplitSummary(
+        split=image_set.split,
+        images=len(image_set),
+        masks=sum(s.mask is not None for s in image_set),
+        unlabelled=sum(not s.labels for s in image_set),
+        per_class={name: counts[k] for k, name in enumerate(image_set.classes)},
+    )
+
+
+def _unreadable(root: Path, error: DataError) -> Problem:
+    """Return the error as a problem of the file its message begins with, or else of the data set's folder."""
+    name, colon, reason = error.message.partition(": ")
+    if colon and Path(name).exists():
+        return Problem(Path(name), reason, error.remedy or "Correct it")
+    return Problem(root, error.message, error.remedy or "Correct it")

@@ -1,0 +1,139 @@
+"""make-seeds: multi-scale class maps of every image's labelled classes, as one `.npz` per image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recam_cli.core.cams.fusion import class_maps, normalised_maps
+from recam_cli.core.cams.store import Seed, write_seed
+from recam_cli.core.data.reading import PhotoBatch, read_batches
+from recam_cli.core.data.registry import open_dataset
+from recam_cli.core.data.samples import ImageSet
+from recam_cli.core.errors import RunError
+from recam_cli.core.hardware import autocast, choose_device, choose_precision, prepare_process
+from recam_cli.core.models.classifier_files import run_classifier
+from recam_cli.core.reporter import Reporter
+from recam_cli.core.runs.items import ItemFolder
+from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
+from recam_cli.core.runs.variants import resolve_method, variant_suffix
+from recam_cli.core.settings.make_seeds import MakeSeedsSettings
+from recam_cli.core.settings.resolve import Resolved
+
+STAGE = "make-seeds"
+FOLDER = "seeds"
+
+
+@dataclass(frozen=True)
+class MakeSeedsResult:
+    """What was made.
+
+    Attributes:
+        folder: where the seeds lie.
+        images: number of images of the split, each with a seed now.
+        made: seeds made by this call.
+        kept: seeds of the same settings that were there before.
+        method: "cam" or "recam".
+        seed_weights: the weights the maps were read with.
+        bytes_per_image: mean size of a seed file.
+        moved: where seeds of other settings were moved, if so.
+    """
+
+    folder: Path
+    images: int
+    made: int
+    kept: int
+    method: str
+    seed_weights: str
+    bytes_per_image: int
+    moved: Path | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return vars(self) | {"folder": str(self.folder), "moved": str(self.moved) if self.moved else None}
+
+
+def run(resolved: Resolved[MakeSeedsSettings], run: Run, reporter: Reporter) -> MakeSeedsResult:
+    """Make the seeds of a split; those already there with the same settings and weights are kept.
+
+    Raises:
+        RunError: the classifier is missing or of other classes, or the folder holds seeds of other settings.
+        DataError: the data set or an image cannot be used.
+    """
+    prepare_process()
+    method = resolve_method(run, resolved.settings.method)
+    suffix = variant_suffix(run, resolved.settings.method)
+    kind = resolved.settings.seed_weights
+    if kind == "auto":
+        kind = "product" if method == "recam" else "fc1"
+    settings = replace(resolved.settings, method=method, seed_weights=kind)
+    device = choose_device(settings.device)
+    classifier, classes, digest = run_classifier(run, method, device)
+    images = open_dataset(settings, settings.split)
+    if images.classes != classes:
+        raise RunError(
+            f"{run.path}: its classifier knows {len(classes)} classes, not the {len(images.classes)} of {images.root}",
+            remedy="Use the data set it was trained on, or train another run",
+        )
+    name = STAGE + suffix
+    inputs = {"classifier": digest, "data": images.fingerprint()}
+    folder = ItemFolder.open(
+        run.path / f"{FOLDER}{suffix}",
+        stage_fingerprint(name, settings, inputs),
+        result_settings(settings, inputs),
+        settings.overwrite,
+        "seeds",
+        suffix=".npz",
+    )
+    with run.stage(name, Resolved(settings, resolved.sources), inputs=inputs, device=str(device)) as entry:
+        moved = folder.begin()
+        if moved is not None:
+            reporter.info(f"Moved the seeds of other settings to {moved}")
+        made = _make_all(
+            settings, images, folder, classifier.backbone, classifier.seed_weights(kind), reporter
+        )
+        output = run.output_of_folder(folder.path, "*.npz")
+        entry.outputs[FOLDER] = output
+        size = output.bytes // max(1, output.count)
+        entry.metrics |= {"images": len(images), "bytes_per_image": size}
+        entry.notes |= {"method": method, "seed_weights": kind}
+    return MakeSeedsResult(folder.path, len(images), made, len(images) - made, method, kind, size, moved)
+
+
+def _make_all(
+    settings: MakeSeedsSettings,
+    images: ImageSet,
+    folder: ItemFolder,
+    backbone: torch.nn.Module,
+    weight: torch.Tensor,
+    reporter: Reporter,
+) -> int:
+    precision = choose_precision(settings.precision, weight.device)
+
+    def features(batch: torch.Tensor) -> torch.Tensor:
+        with autocast(weight.device, precision):
+            found: torch.Tensor = backbone(batch)
+            return found
+
+    todo = [sample for sample in images if not folder.done(sample.id)]
+    with reporter.track("Making seeds", len(images)) as progress:
+        progress.advance(len(images) - len(todo))
+        read = read_batches(
+            todo, settings.batch_size, max_pixels=settings.max_pixels, workers=settings.workers
+        )
+        for batch in read:
+            maps = class_maps(features, weight, batch.images, scales=settings.scales, flip=settings.flip)
+            _write(batch, maps, folder)
+            progress.advance(len(batch.samples))
+    return len(todo)
+
+
+def _write(batch: PhotoBatch, maps: torch.Tensor, folder: ItemFolder) -> None:
+    for sample, image, found in zip(batch.samples, batch.images, maps, strict=True):
+        classes = torch.tensor(sample.labels, dtype=torch.int64)
+        chosen = normalised_maps(found, sample.labels).cpu()
+        size = int(image.shape[0]), int(image.shape[1])
+        write_seed(folder.file(sample.id), Seed(classes.numpy(), chosen.numpy(), size))

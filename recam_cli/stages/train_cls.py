@@ -1,0 +1,280 @@
+"""train-cls: the multi-label classifier (phase 1, BCE) and its re-activation (phase 2, BCE + λ·SCE)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from recam_cli.core.cams.reactivation import reactivate, reactivation_loss
+from recam_cli.core.data.check import open_checked
+from recam_cli.core.data.registry import fetch_if_asked, open_dataset
+from recam_cli.core.data.samples import ImageSet
+from recam_cli.core.data.transforms import Augmentation
+from recam_cli.core.errors import DataError, UsageError
+from recam_cli.core.hardware import choose_device, choose_precision, prepare_process
+from recam_cli.core.metrics.classification import average_precisions, mean_average_precision
+from recam_cli.core.models.backbones import build_backbone
+from recam_cli.core.models.classifier import Classifier
+from recam_cli.core.models.classifier_files import classifier_path, describe_model, save_classifier
+from recam_cli.core.models.scoring import score_images
+from recam_cli.core.models.weights import PretrainedWeights, find_weights
+from recam_cli.core.reporter import Reporter
+from recam_cli.core.runs.manifest import StageEntry
+from recam_cli.core.runs.run import Run
+from recam_cli.core.settings.resolve import Resolved
+from recam_cli.core.settings.train_cls import TrainClsSettings
+from recam_cli.core.training.loader import Batch, TrainingImages
+from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, sgd
+from recam_cli.core.training.schedule import poly
+
+STAGE = "train-cls"
+_SCORING_BATCH = 8
+
+
+@dataclass(frozen=True)
+class TrainClsResult:
+    """What was trained.
+
+    Attributes:
+        run: the run directory.
+        images: number of training images.
+        losses: the last epoch's mean losses by name.
+        average_precision: per class on the held-out split, in percent; None where no image has the class.
+        mean_average_precision: their mean, in percent, or None without held-out images.
+        val_images: number of held-out images.
+        weights: where the backbone's initial weights came from.
+    """
+
+    run: Path
+    images: int
+    losses: dict[str, float]
+    average_precision: dict[str, float | None]
+    mean_average_precision: float | None
+    val_images: int
+    weights: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {
+            "run": str(self.run),
+            "images": self.images,
+            "losses": self.losses,
+            "map": self.mean_average_precision,
+            "average_precision": self.average_precision,
+            "val_images": self.val_images,
+            "weights": self.weights,
+        }
+
+
+@dataclass
+class _Training:
+    """What both phases work on."""
+
+    settings: TrainClsSettings
+    run: Run
+    reporter: Reporter
+    images: ImageSet
+    classifier: Classifier
+    device: torch.device
+    precision: str
+    last_losses: dict[str, float]
+
+
+def run(
+    resolved: Resolved[TrainClsSettings], path: Path | None, reporter: Reporter, *, preset: str = "auto"
+) -> TrainClsResult:
+    """Check the data, start a run at `path` (None: a dated one) and train.
+
+    Later stages of the run take over `preset`.
+
+    Raises:
+        UsageError: settings that contradict each other, an absent device, unknown weights.
+        DataError: the data set or the weights cannot be used; nothing has been written then.
+        RunError: `path` holds something already.
+        TrainingError: the loss became NaN or infinite.
+    """
+    settings = resolved.settings
+    _check_settings(settings)
+    prepare_process()
+    device = choose_device(settings.device)
+    images, held_out = _open_sets(settings, reporter)
+    weights = find_weights(settings.backbone, settings.weights)
+    classifier = _build(settings, weights, len(images.classes), device)
+    run = Run.create(path)
+    reporter.info(
+        f"Run {run.path}: {len(images)} images, {len(images.classes)} classes, weights: {weights.origin}"
+    )
+    inputs = {"data": images.fingerprint(), "weights": weights.sha256 or weights.origin}
+    with run.stage(STAGE, resolved, inputs=inputs, device=str(device)) as entry:
+        entry.notes |= {
+            "classes": list(images.classes),
+            "weights": weights.origin,
+            "preset": preset,
+            **describe_model(classifier),
+        }
+        precision = choose_precision(settings.precision, device)
+        training = _Training(settings, run, reporter, images, classifier, device, precision, {})
+        _train_phases(training, held_out, entry)
+    measured = entry.metrics.get("average_precision", {})
+    return TrainClsResult(
+        run=run.path,
+        images=len(images),
+        losses=training.last_losses,
+        average_precision=measured,
+        mean_average_precision=entry.metrics.get("map"),
+        val_images=len(held_out) if held_out is not None else 0,
+        weights=weights.origin,
+    )
+
+
+def _check_settings(settings: TrainClsSettings) -> None:
+    if len(settings.long_side) != 2 or settings.long_side[0] > settings.long_side[1]:
+        raise UsageError("--long-side: give two numbers, smallest,largest")
+
+
+def _open_sets(settings: TrainClsSettings, reporter: Reporter) -> tuple[ImageSet, ImageSet | None]:
+    fetch_if_asked(settings, reporter)
+    images = open_checked(settings, settings.split, workers=settings.workers, reporter=reporter)
+    if settings.val_split == "none":
+        return images, None
+    try:
+        return images, open_dataset(settings, settings.val_split)
+    except DataError as error:
+        reporter.warn(f"no held-out images, so no AP is reported: {error}")
+        return images, None
+
+
+def _build(
+    settings: TrainClsSettings, weights: PretrainedWeights, num_classes: int, device: torch.device
+) -> Classifier:
+    generator = torch.Generator().manual_seed(settings.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        try:
+            backbone = build_backbone(settings.backbone, stride=int(settings.stride), state=weights.state)
+        except ValueError as error:
+            raise DataError(f"{weights.origin}: {error}", remedy="Choose the fitting --backbone") from None
+    if weights.state is not None:
+        backbone.freeze_statistics()
+        backbone.freeze_stem()
+    classifier = Classifier(backbone, num_classes)
+    classifier.reset_heads(generator)
+    classifier = classifier.to(device)
+    return classifier if device.type == "mps" else classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _train_phases(training: _Training, held_out: ImageSet | None, entry: StageEntry) -> None:
+    settings, run, classes = training.settings, training.run, training.images.classes
+    for method in ("cam", "recam") if settings.method == "recam" else ("cam",):
+        if method == "cam":
+            _train_cam(training)
+        else:
+            _train_recam(training)
+        path = classifier_path(run, method)
+        save_classifier(path, training.classifier, classes)
+        entry.outputs[method] = run.output_of_file(path)
+        if held_out is not None and len(held_out):
+            entry.metrics |= _measure(training, held_out, method)
+
+
+def _train_cam(training: _Training) -> None:
+    settings, classifier = training.settings, training.classifier
+    groups = [
+        ParameterGroup(classifier.backbone.parameters(), settings.lr, settings.weight_decay),
+        ParameterGroup(classifier.fc1.parameters(), settings.lr_fc1, settings.weight_decay),
+    ]
+
+    def losses(batch: Batch) -> Losses:
+        features = classifier.backbone(batch.images)
+        return Losses(bce := _bce(classifier, features, batch, settings.bce_trains), {"bce": bce})
+
+    _train(training, "CAM", groups, losses, settings.epochs, settings.batch_size, first_epoch=0)
+
+
+def _train_recam(training: _Training) -> None:
+    settings, classifier = training.settings, training.classifier
+    groups = [
+        ParameterGroup(classifier.backbone.parameters(), settings.recam_lr, settings.weight_decay),
+        ParameterGroup(classifier.fc1.parameters(), settings.recam_lr_fc1, settings.weight_decay),
+        ParameterGroup(classifier.fc2.parameters(), settings.recam_lr_fc2, settings.weight_decay),
+    ]
+
+    def losses(batch: Batch) -> Losses:
+        features = classifier.backbone(batch.images)
+        bce = _bce(classifier, features, batch, settings.bce_trains)
+        with torch.autocast(features.device.type, enabled=False):
+            chosen = reactivate(features, classifier.fc1.weight, batch.labels)
+            sce = reactivation_loss(chosen, classifier.fc2.weight, len(batch.images), settings.loss)
+        return Losses(bce + settings.loss_weight * sce, {"bce": bce, settings.loss: sce})
+
+    title, epochs, size = "ReCAM", settings.recam_epochs, settings.recam_batch_size
+    _train(training, title, groups, losses, epochs, size, first_epoch=settings.epochs)
+
+
+def _bce(classifier: Classifier, features: torch.Tensor, batch: Batch, trains: str) -> torch.Tensor:
+    pooled = features.float().mean(dim=(2, 3))
+    with torch.autocast(features.device.type, enabled=False):
+        logits = classifier.fc1(pooled if trains == "all" else pooled.detach())
+        return F.multilabel_soft_margin_loss(logits, batch.labels)
+
+
+def _train(
+    training: _Training,
+    title: str,
+    groups: list[ParameterGroup],
+    losses: Callable[[Batch], Losses],
+    epochs: int,
+    batch_size: int,
+    *,
+    first_epoch: int,
+) -> None:
+    settings = training.settings
+    augmentation = Augmentation(
+        crop=settings.crop, long_side=(settings.long_side[0], settings.long_side[1]), jitter=settings.jitter
+    )
+    images = training.images
+    data = TrainingImages(images.samples, images.targets(), augmentation, settings.seed, settings.max_pixels)
+
+    def log(**line: Any) -> None:
+        training.run.log(stage=STAGE, **line)
+        training.last_losses |= {k: v for k, v in line.items() if k in ("bce", "sce", "ce")}
+
+    training.classifier.train()
+    Loop(
+        title=title,
+        data=data,
+        epochs=epochs,
+        batch_size=min(batch_size, len(images)),
+        optimiser=sgd(groups, settings.momentum),
+        schedule=poly,
+        device=training.device,
+        precision=training.precision,
+        workers=settings.workers,
+        reporter=training.reporter,
+        log=log,
+        first_epoch=first_epoch,
+    ).run(losses, lambda epoch: {})
+
+
+def _measure(training: _Training, held_out: ImageSet, method: str) -> dict[str, Any]:
+    """Return AP per class and mAP in percent; the last phase's stand under the plain names."""
+    with training.reporter.track("AP on held-out images", len(held_out)) as progress:
+        targets, scores = score_images(
+            training.classifier,
+            held_out,
+            progress,
+            batch_size=_SCORING_BATCH,
+            max_pixels=training.settings.max_pixels,
+            workers=training.settings.workers,
+        )
+    values, mean = average_precisions(scores, targets), mean_average_precision(scores, targets)
+    percent = [None if v is None else round(100 * v, 2) for v in values]
+    whole = None if mean is None else round(100 * mean, 2)
+    training.run.log(stage=STAGE, phase="CAM" if method == "cam" else "ReCAM", val_map=whole)
+    named = dict(zip(held_out.classes, percent, strict=True))
+    return {"map": whole, "average_precision": named, f"{method}_map": whole}

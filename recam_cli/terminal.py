@@ -1,0 +1,191 @@
+"""What the user sees: results on stdout, everything else on stderr; bars on a terminal, plain lines otherwise."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+
+    from recam_cli.core.reporter import Progress
+
+_PLAIN_SECONDS = 10.0
+
+
+class TerminalReporter:
+    """The reporter of the command line.
+
+    Args:
+        quiet: only warnings.
+        verbose: details, too.
+    """
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        self.quiet = quiet
+        self.verbose = verbose
+        self._bars: RichProgress | None = None
+
+    def info(self, message: str) -> None:
+        """Print to stderr unless quiet."""
+        if not self.quiet:
+            self._print(message)
+
+    def detail(self, message: str) -> None:
+        """Print to stderr if verbose."""
+        if self.verbose:
+            self._print(message)
+
+    def warn(self, message: str) -> None:
+        """Print to stderr, always."""
+        self._print(f"warning: {message}")
+
+    @contextmanager
+    def track(self, title: str, total: int, unit: str = "image") -> Iterator[Progress]:
+        """Show a bar on a terminal, a line every ten seconds elsewhere."""
+        if self.quiet:
+            yield _Silent()
+        elif sys.stderr.isatty() and self._bars is None:
+            with self._rich_bar(title, total, unit) as bar:
+                yield bar
+        else:
+            plain = _PlainBar(title, total, unit)
+            yield plain
+            plain.finish()
+
+    @contextmanager
+    def _rich_bar(self, title: str, total: int, unit: str) -> Iterator[Progress]:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+        from rich.progress import Progress as RichProgress
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[figures]}"),
+        )
+        with RichProgress(*columns, console=stderr_console()) as bars:
+            self._bars = bars
+            try:
+                yield _RichBar(bars, title, total, unit)
+            finally:
+                self._bars = None
+
+    def _print(self, message: str) -> None:
+        if self._bars is not None:
+            self._bars.console.print(message, markup=False, highlight=False, soft_wrap=True)
+        else:
+            sys.stderr.write(message + "\n")
+            sys.stderr.flush()
+
+
+class _Silent:
+    def advance(self, count: int = 1, **figures: float) -> None:
+        """Show nothing."""
+
+
+class _RichBar:
+    def __init__(self, bars: RichProgress, title: str, total: int, unit: str) -> None:
+        self._bars, self._unit, self._begun, self._done = bars, unit, time.monotonic(), 0
+        self._task = bars.add_task(title, total=total, rate="", figures="")
+
+    def advance(self, count: int = 1, **figures: float) -> None:
+        """Move the bar on."""
+        self._done += count
+        rate = f"{self._done / max(1e-3, time.monotonic() - self._begun):.1f} {self._unit}s/s"
+        self._bars.update(self._task, advance=count, rate=rate, figures=_figures(figures))
+
+
+class _PlainBar:
+    def __init__(self, title: str, total: int, unit: str) -> None:
+        self._title, self._total, self._unit = title, total, unit
+        self._done, self._begun = 0, time.monotonic()
+        self._printed = self._begun
+        self._last: dict[str, float] = {}
+
+    def advance(self, count: int = 1, **figures: float) -> None:
+        """Print a line if the last one is old enough."""
+        self._done += count
+        self._last = figures or self._last
+        if time.monotonic() - self._printed >= _PLAIN_SECONDS and self._done < self._total:
+            self._line()
+
+    def finish(self) -> None:
+        """Print the last line."""
+        self._line()
+
+    def _line(self) -> None:
+        self._printed = now = time.monotonic()
+        seconds = max(1e-3, now - self._begun)
+        rate = self._done / seconds
+        left = (self._total - self._done) / rate if rate else 0.0
+        eta = f", {_clock(left)} left" if self._done < self._total else f" in {_clock(seconds)}"
+        figures = f", {_figures(self._last)}" if self._last else ""
+        sys.stderr.write(
+            f"{self._title}: {self._done}/{self._total} {self._unit}s, {rate:.1f}/s{eta}{figures}\n"
+        )
+        sys.stderr.flush()
+
+
+def stderr_console() -> Console:
+    """Return a Rich console on stderr."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def print_json(value: Any) -> None:
+    """Print JSON, and nothing else, to stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def print_line(text: str) -> None:
+    """Print one line of result to stdout."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
+    """Print a table to stdout: the first column left, all others right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=Text(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False
+    )
+    for index, name in enumerate(header):
+        table.add_column(Text(name), justify="left" if index == 0 else "right")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console(file=sys.stdout)
+    if not sys.stdout.isatty():
+        console = Console(file=sys.stdout, width=max(console.width, 160))
+    console.print(table)
+
+
+def _figures(figures: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

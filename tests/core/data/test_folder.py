@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recam_cli.core.data.folder import HELD_OUT, folder_splits, held_out, open_folder
+from recam_cli.core.data.images import write_mask
+from recam_cli.core.errors import DataError
+from tests.helpers.tiny_data import draw_photo, make_flat, make_folder
+
+IDS = st.lists(st.text("abcdef0123", min_size=1, max_size=8), unique=True, max_size=60)
+
+
+def test_class_folders_give_one_label_each(tmp_path):
+    image_set = open_folder(make_folder(tmp_path, n=6), "all")
+    assert image_set.classes == ("bus", "cat", "dog")
+    assert {s.id: s.labels for s in image_set} == {
+        "bus__img_000": (0,),
+        "bus__img_003": (0,),
+        "cat__img_001": (1,),
+        "cat__img_004": (1,),
+        "dog__img_002": (2,),
+        "dog__img_005": (2,),
+    }
+    assert all(s.image.is_file() and s.mask is None for s in image_set)
+
+
+def test_equal_names_in_two_class_folders_are_two_images(tmp_path):
+    for name in ("cat", "dog"):
+        make_folder(tmp_path, n=1, classes=(name,))
+    assert [s.id for s in open_folder(tmp_path, "all")] == ["cat__img_000", "dog__img_000"]
+
+
+def test_classes_txt_sets_the_order(tmp_path):
+    make_folder(tmp_path)
+    (tmp_path / "classes.txt").write_text("dog\nzebra\ncat\nbus\n", encoding="utf-8")
+    image_set = open_folder(tmp_path, "all")
+    assert image_set.classes == ("dog", "zebra", "cat", "bus")
+    assert {s.id: s.labels for s in image_set}["bus__img_000"] == (3,)
+
+
+def test_a_flat_folder_takes_its_labels_from_the_csv(tmp_path):
+    image_set = open_folder(make_flat(tmp_path, n=3), "all")
+    assert [(s.id, s.labels) for s in image_set] == [
+        ("img_000", (0,)),
+        ("img_001", (1,)),
+        ("img_002", (0, 2)),
+    ]
+
+
+def test_a_label_file_from_elsewhere_serves_a_flat_folder(tmp_path):
+    root = make_flat(tmp_path / "photos", n=3)
+    elsewhere = (root / "labels.csv").rename(tmp_path / "mine.csv")
+    with pytest.raises(DataError, match=r"no labels\.csv"):
+        open_folder(root, "all")
+    assert len(open_folder(root, "all", labels=elsewhere)) == 3
+
+
+def test_train_and_val_part_all_images_between_them(tmp_path):
+    make_folder(tmp_path, n=30, size=(8, 8))
+    everything = {s.id for s in open_folder(tmp_path, "all")}
+    train = {s.id for s in open_folder(tmp_path, "train")}
+    val = {s.id for s in open_folder(tmp_path, "val")}
+    assert train | val == everything
+    assert not train & val
+    assert train and val
+    assert folder_splits(tmp_path) == ("train", "val")
+
+
+@given(IDS)
+def test_some_but_not_all_ids_are_held_out_whatever_their_order(ids):
+    chosen = held_out(ids)
+    assert chosen <= set(ids)
+    assert chosen == held_out(ids[::-1])
+    if len(ids) >= 2:
+        assert 0 < len(chosen) < len(ids)
+
+
+@given(IDS, st.text("xyz", min_size=1, max_size=5))
+def test_adding_an_image_moves_none_of_the_others(ids, new):
+    before, after = held_out(ids), held_out([*ids, new])
+    if len(ids) >= 20:  # below, the rule that neither part is empty may decide
+        assert before - after <= set() or len(before) == 1
+        assert after - before <= {new}
+
+
+def test_about_a_fifth_is_held_out():
+    ids = [f"img_{i}" for i in range(2000)]
+    assert abs(len(held_out(ids)) / 2000 - HELD_OUT) < 0.03
+
+
+def test_split_folders_are_taken_as_they_are(tmp_path):
+    make_folder(tmp_path / "train", n=3)
+    make_folder(tmp_path / "val", n=2)
+    train, val = open_folder(tmp_path, "train"), open_folder(tmp_path, "val")
+    assert [s.id for s in train] == ["train__bus__img_000", "train__cat__img_001", "train__dog__img_002"]
+    assert [s.id for s in val] == ["val__bus__img_000", "val__cat__img_001"]
+    assert train.classes == val.classes == ("bus", "cat", "dog")
+    assert folder_splits(tmp_path) == ("train", "val")
+    with pytest.raises(DataError, match="no split 'all'"):
+        open_folder(tmp_path, "all")
+
+
+def test_flat_split_folders_share_one_csv(tmp_path):
+    make_flat(tmp_path / "train", n=4)
+    (tmp_path / "val").mkdir()
+    (tmp_path / "train" / "img_003.jpg").rename(tmp_path / "val" / "img_003.jpg")
+    (tmp_path / "train" / "labels.csv").rename(tmp_path / "labels.csv")
+    assert [s.id for s in open_folder(tmp_path, "train")] == ["img_000", "img_001", "img_002"]
+    assert [s.id for s in open_folder(tmp_path, "val")] == ["img_003"]
+
+
+def test_an_image_in_two_flat_split_folders_is_refused(tmp_path):
+    make_flat(tmp_path / "train", n=2)
+    make_flat(tmp_path / "val", n=1)
+    (tmp_path / "train" / "labels.csv").rename(tmp_path / "labels.csv")
+    with pytest.raises(DataError, match="has the id of"):
+        open_folder(tmp_path, "train")
+
+
+def test_a_split_folder_without_its_partner_is_explained_but_a_class_named_train_is_fine(tmp_path):
+    make_folder(tmp_path / "a" / "train", n=3)
+    with pytest.raises(DataError, match=r"train/ without val/.*--data-root"):
+        open_folder(tmp_path / "a", "train")
+    make_folder(tmp_path / "b", n=4, classes=("cat", "train"))
+    assert open_folder(tmp_path / "b", "all").classes == ("cat", "train")
+
+
+def test_masks_lie_beside_under_the_id(tmp_path):
+    make_folder(tmp_path, n=1)
+    path = tmp_path / "SegmentationClass" / "bus__img_000.png"
+    write_mask(path, draw_photo((0,))[1])
+    image_set = open_folder(tmp_path, "all")
+    assert image_set.samples[0].mask == path
+    assert image_set.classes == ("bus",)
+
+
+@pytest.mark.parametrize("row", ["img_009,cat", "img_009.jpg,cat"])
+def test_a_row_without_a_photograph_and_a_photograph_without_a_row_are_refused(tmp_path, row):
+    make_flat(tmp_path, n=3)
+    text = (tmp_path / "labels.csv").read_text()
+    (tmp_path / "labels.csv").write_text(text + row + "\n")
+    with pytest.raises(DataError, match="img_009: no such photograph"):
+        open_folder(tmp_path, "all")
+    (tmp_path / "labels.csv").write_text("\n".join(text.splitlines()[:-1]))
+    with pytest.raises(DataError, match="no labels for image 'img_002'"):
+        open_folder(tmp_path, "all")
+
+
+def test_a_folder_that_classes_txt_does_not_name_is_refused(tmp_path):
+    make_folder(tmp_path)
+    (tmp_path / "classes.txt").write_text("bus\ncats\ndog\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"unknown label 'cat'.*Did you mean 'cats'"):
+        open_folder(tmp_path, "all")
+
+
+def test_ids_that_coincide_across_folders_are_refused(tmp_path):
+    make_folder(tmp_path, n=1, classes=("a",))
+    (tmp_path / "a" / "img_000.jpg").rename(tmp_path / "a" / "b__c.jpg")
+    make_folder(tmp_path, n=1, classes=("a__b",))
+    (tmp_path / "a__b" / "img_000.jpg").rename(tmp_path / "a__b" / "c.jpg")
+    with pytest.raises(DataError, match="has the id of"):
+        open_folder(tmp_path, "all")
+
+
+def test_what_is_passed_over_is_told(tmp_path):
+    make_folder(tmp_path, n=3)
+    (tmp_path / "cat" / "clip.gif").touch()
+    (tmp_path / "cat" / "more").mkdir()
+    (tmp_path / "cat" / ".DS_Store").touch()
+    told = []
+    open_folder(tmp_path, "all", tell=told.append)
+    assert [(p.file.name, p.severity) for p in told] == [("cat", "warning")]
+    assert "clip.gif, more/" in told[0].reason
+
+
+@pytest.mark.parametrize("kind", ["empty", "mixed"])
+def test_a_folder_of_neither_layout_says_what_is_expected(tmp_path, kind):
+    if kind == "mixed":
+        make_folder(tmp_path)
+        make_flat(tmp_path, n=1)
+        (tmp_path / "labels.csv").unlink()
+    message = (
+        "photographs beside class folders"
+        if kind == "mixed"
+        else "Make one folder per class, or add labels.csv"
+    )
+    with pytest.raises(DataError, match=message):
+        open_folder(tmp_path, "train")
+
+
+def test_a_mistyped_split_gets_a_suggestion(tmp_path):
+    with pytest.raises(DataError, match=r"Did you mean 'train'\?"):
+        open_folder(make_folder(tmp_path), "tarin")
