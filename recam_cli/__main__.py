@@ -32,9 +32,7 @@ def main() -> None:
         if "--verbose" in sys.argv or "-v" in sys.argv:
             raise
         what = f"{type(error).__name__}: {error}".splitlines()[0]
-        _say(
-            f"recam: unexpected error: {what}. Please report it with the output of the same command and --verbose"
-        )
+        _say(f"recam: unexpected error: {what}. Please report it with the output of the same command and --verbose")
         sys.exit(ExitCode.UNEXPECTED)
 
 

@@ -136,9 +136,7 @@ class _PlainBar:
         left = (self._total - self._done) / rate if rate else 0.0
         eta = f", {_clock(left)} left" if self._done < self._total else f" in {_clock(seconds)}"
         figures = f", {_figures(self._last)}" if self._last else ""
-        sys.stderr.write(
-            f"{self._title}: {self._done}/{self._total} {self._unit}s, {rate:.1f}/s{eta}{figures}\n"
-        )
+        sys.stderr.write(f"{self._title}: {self._done}/{self._total} {self._unit}s, {rate:.1f}/s{eta}{figures}\n")
         sys.stderr.flush()
 
 
@@ -168,9 +166,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        title=Text(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False
-    )
+    table = Table(title=Text(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for index, name in enumerate(header):
         table.add_column(Text(name), justify="left" if index == 0 else "right")
     for row in rows:

@@ -14,9 +14,7 @@ def _execute(call: Call) -> None:
 
     def human() -> None:
         rows = [(s.split, str(s.images), str(s.masks), str(s.unlabelled)) for s in result.splits]
-        print_table(
-            ("split", "images", "true masks", "without label"), rows, title=f"{result.dataset} {result.root}"
-        )
+        print_table(("split", "images", "true masks", "without label"), rows, title=f"{result.dataset} {result.root}")
         for problem in result.problems:
             print_line(f"{problem.severity}: {problem}")
         if result.passed:

@@ -83,9 +83,7 @@ class Call:
         path: Path | None = self.values["config"]
         config = read_config(path, self.command.name) if path else {}
         from_run = run_values(run, cls) if run is not None else {}
-        dataset = (
-            flags.get("dataset") or config.get("dataset") or from_run.get("dataset") or _default_dataset(cls)
-        )
+        dataset = flags.get("dataset") or config.get("dataset") or from_run.get("dataset") or _default_dataset(cls)
         preset = self.values.get("preset") or from_run.pop("preset", None) or "auto"
         values = preset_values(preset, dataset, self.command.name) if dataset in _DATASETS else {}
         resolved = resolve(
@@ -120,9 +118,8 @@ def run_values(run: Run, cls: type[Any]) -> dict[str, Any]:
     if entry is None:
         return {}
     known = settings_of(cls)
-    values = {
-        name: entry.settings[name] for name in _FROM_TRAIN_CLS if name in known and name in entry.settings
-    }
+    names = [n for n in _FROM_TRAIN_CLS if n != "labels" or issubclass(cls, DataSettings)]
+    values = {name: entry.settings[name] for name in names if name in known and name in entry.settings}
     if "preset" in entry.notes:
         values["preset"] = entry.notes["preset"]
     return values
@@ -198,7 +195,7 @@ def _default_text(setting: Setting) -> str:
 
 
 def _common_parameters(command: Command) -> list[inspect.Parameter]:
-    presets = Literal[("auto", *PRESETS)]  # type: ignore[valid-type]
+    presets: Any = Literal[("auto", *PRESETS)]
     wanted: list[tuple[str, Any, Any, Any]] = []
     if command.needs_run:
         text = "Run directory; without it the newest below runs/ (train-cls: a new one)."
@@ -207,21 +204,17 @@ def _common_parameters(command: Command) -> list[inspect.Parameter]:
         text = "Recipe: auto is the data set's own. It stands below flags and config file, above the defaults shown."
         wanted.append(("preset", presets | None, None, typer.Option("--preset", help=text)))
     text = f"TOML file with a table [{command.name}] of settings; flags win over it."
-    wanted.append(
-        ("config", Path | None, None, typer.Option("--config", help=_escaped(text), metavar="FILE"))
-    )
+    wanted.append(("config", Path | None, None, typer.Option("--config", help=_escaped(text), metavar="FILE")))
     text = "Print the settings as TOML, with where each comes from, and stop."
     wanted.append(("print_config", bool, False, typer.Option("--print-config", help=text)))
     wanted.append(("json", bool, False, typer.Option("--json", help="Print only JSON to stdout.")))
     wanted.append(("quiet", bool, False, typer.Option("--quiet", "-q", help="Only warnings and the result.")))
-    wanted.append(
-        ("verbose", bool, False, typer.Option("--verbose", "-v", help="More details, and tracebacks."))
-    )
+    wanted.append(("verbose", bool, False, typer.Option("--verbose", "-v", help="More details, and tracebacks.")))
     parameters = []
     for name, kind, default, option in wanted:
         option.rich_help_panel = COMMON
         option.show_default = False
-        annotation = Annotated[kind, option]
+        annotation: Any = Annotated[kind, option]
         parameters.append(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         )
@@ -235,11 +228,10 @@ def _default_dataset(cls: type[Any]) -> str:
 
 def _with_absolute_root(resolved: Resolved[S]) -> Resolved[S]:
     """Make paths of the data set absolute, so that later stages find it from anywhere."""
-    settings = resolved.settings
-    if not isinstance(settings, DataSettings):
-        return resolved
-    changes = {name: path.absolute() for name in ("data_root", "labels") if (path := getattr(settings, name))}
-    return Resolved(dataclasses.replace(settings, **changes), resolved.sources)  # type: ignore[type-var,arg-type,return-value]
+    settings: Any = resolved.settings
+    values = {name: getattr(settings, name, None) for name in ("data_root", "labels", "label_file")}
+    changes = {name: value.absolute() for name, value in values.items() if isinstance(value, Path)}
+    return Resolved(dataclasses.replace(settings, **changes), resolved.sources)
 
 
 def _without_none(kind: Any) -> Any:

@@ -25,10 +25,7 @@ def _execute(call: Call) -> None:
     result: dict[str, Any] = {"run": str(run.path), "stages": stages, "next_command": run.next_command()}
 
     def human() -> None:
-        rows = [
-            (name, e.state, f"{e.seconds:.0f} s", _headline(e.metrics))
-            for name, e in run.manifest.stages.items()
-        ]
+        rows = [(name, e.state, f"{e.seconds:.0f} s", _headline(e.metrics)) for name, e in run.manifest.stages.items()]
         print_table(("stage", "state", "time", "result"), rows, title=str(run.path))
         print_line(f"next: {run.next_command()}")
 

@@ -29,21 +29,15 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(
-            f"--device: {name!r} is not a device", remedy="Use auto, cpu, cuda, cuda:<i> or mps"
-        ) from None
+        raise UsageError(f"--device: {name!r} is not a device", remedy="Use auto, cpu, cuda, cuda:<i> or mps") from None
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise UsageError(
-            "--device: this machine or this torch has no CUDA", remedy="Use --device cpu or auto"
-        )
+        raise UsageError("--device: this machine or this torch has no CUDA", remedy="Use --device cpu or auto")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(f"--device: no GPU {device.index}; there are {torch.cuda.device_count()}")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device: this machine or this torch has no MPS", remedy="Use --device cpu or auto")
     if device.type not in ("cpu", "cuda", "mps"):
-        raise UsageError(
-            f"--device: {name!r} is not supported", remedy="Use auto, cpu, cuda, cuda:<i> or mps"
-        )
+        raise UsageError(f"--device: {name!r} is not supported", remedy="Use auto, cpu, cuda, cuda:<i> or mps")
     return device
 
 

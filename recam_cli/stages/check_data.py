@@ -59,9 +59,7 @@ class CheckDataResult:
     @property
     def report(self) -> CheckReport:
         """The problems and totals over the splits."""
-        return CheckReport(
-            self.problems, sum(s.images for s in self.splits), sum(s.masks for s in self.splits)
-        )
+        return CheckReport(self.problems, sum(s.images for s in self.splits), sum(s.masks for s in self.splits))
 
     @property
     def passed(self) -> bool:

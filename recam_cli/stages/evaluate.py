@@ -43,9 +43,7 @@ def run(resolved: Resolved[EvaluateSettings], run: Run | None, reporter: Reporte
     if settings.pred_dir is not None and settings.truth_dir is not None:
         return _score_folders(settings, settings.pred_dir, settings.truth_dir, reporter)
     if run is None:
-        raise RunError(
-            "evaluate needs a run", remedy="Name one with --run, or score --pred-dir against --truth-dir"
-        )
+        raise RunError("evaluate needs a run", remedy="Name one with --run, or score --pred-dir against --truth-dir")
     return _score_run(resolved, run, reporter)
 
 
@@ -65,9 +63,7 @@ def _check_combination(resolved: Resolved[EvaluateSettings]) -> None:
     if alien:
         raise UsageError(f"--{min(alien).replace('_', '-')} goes {place}", remedy="Drop it")
     if settings.of != "seeds" and flagged & {"threshold", "thresholds"}:
-        raise UsageError(
-            f"thresholds are those of seeds, not of {settings.of}", remedy="Say --of seeds, or drop them"
-        )
+        raise UsageError(f"thresholds are those of seeds, not of {settings.of}", remedy="Say --of seeds, or drop them")
     if settings.of == "segmentation" and "method" in flagged:
         raise UsageError("--method names seeds or masks, not predictions", remedy="Drop it")
     _given_threshold(settings)
@@ -82,15 +78,11 @@ def _given_threshold(settings: EvaluateSettings) -> float | None:
     except ValueError:
         value = -1.0
     if not 0.0 <= value <= 1.0:
-        raise UsageError(
-            f"--threshold: {settings.threshold!r} is neither sweep, auto nor a number from 0 to 1"
-        )
+        raise UsageError(f"--threshold: {settings.threshold!r} is neither sweep, auto nor a number from 0 to 1")
     return value
 
 
-def _score_folders(
-    settings: EvaluateSettings, pred_dir: Path, truth_dir: Path, reporter: Reporter
-) -> EvaluateResult:
+def _score_folders(settings: EvaluateSettings, pred_dir: Path, truth_dir: Path, reporter: Reporter) -> EvaluateResult:
     classes = read_classes(settings.classes) if settings.classes else None
     pairs, unused = folder_pairs(pred_dir, truth_dir, settings.id_list)
     if unused:
@@ -98,9 +90,7 @@ def _score_folders(
         reporter.warn(f"{pred_dir}: {unused} PNGs are not scored, being {why}")
     num_values = IGNORE if classes is None else len(classes) + 1
     with reporter.track("scoring masks", len(pairs)) as progress:
-        confusion = score_masks(
-            pairs, num_values, progress, ignored=settings.ignored, max_pixels=settings.max_pixels
-        )
+        confusion = score_masks(pairs, num_values, progress, ignored=settings.ignored, max_pixels=settings.max_pixels)
     if classes is None:
         confusion = confusion.trimmed()
         classes = tuple(str(value) for value in range(1, confusion.num_values))
@@ -144,9 +134,7 @@ def _score_masks(
 ) -> EvaluateResult:
     names = images.mask_names()
     with reporter.track(f"scoring {source.of}{source.suffix}", len(pairs)) as progress:
-        confusion = score_masks(
-            pairs, len(names), progress, ignored=settings.ignored, max_pixels=settings.max_pixels
-        )
+        confusion = score_masks(pairs, len(names), progress, ignored=settings.ignored, max_pixels=settings.max_pixels)
     stage = "make-masks" + source.suffix
     threshold, chosen = noted_threshold(run, stage) if source.of == "masks" else (None, None)
     return EvaluateResult(

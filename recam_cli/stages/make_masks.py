@@ -148,9 +148,7 @@ def _normalised(settings: MakeMasksSettings, run: Run, given: float | None) -> M
 def _require_seeds(images: ImageSet, seeds: Path, remedy: str) -> None:
     for sample in images:
         if not (seeds / f"{sample.id}.npz").is_file():
-            raise RunError(
-                f"{seeds}: no seed of image {sample.id} of split {images.split}", remedy=f"Run: {remedy}"
-            )
+            raise RunError(f"{seeds}: no seed of image {sample.id} of split {images.split}", remedy=f"Run: {remedy}")
 
 
 def _choose(given: float | None, images: ImageSet, seeds: Path, reporter: Reporter) -> Threshold:
@@ -170,9 +168,7 @@ def _seeds_of(images: ImageSet, seeds: Path, progress: Progress) -> Iterator[See
         progress.advance()
 
 
-def _refine_all(
-    job: MaskJob, images: ImageSet, folder: ItemFolder, workers: int | None, reporter: Reporter
-) -> Summary:
+def _refine_all(job: MaskJob, images: ImageSet, folder: ItemFolder, workers: int | None, reporter: Reporter) -> Summary:
     kept = [sample for sample in images if folder.done(sample.id)]
     there = {sample.id for sample in kept}
     todo = [sample for sample in images if sample.id not in there]

@@ -92,9 +92,7 @@ def run(resolved: Resolved[MakeSeedsSettings], run: Run, reporter: Reporter) -> 
         moved = folder.begin()
         if moved is not None:
             reporter.info(f"Moved the seeds of other settings to {moved}")
-        made = _make_all(
-            settings, images, folder, classifier.backbone, classifier.seed_weights(kind), reporter
-        )
+        made = _make_all(settings, images, folder, classifier.backbone, classifier.seed_weights(kind), reporter)
         output = run.output_of_folder(folder.path, "*.npz")
         entry.outputs[FOLDER] = output
         size = output.bytes // max(1, output.count)
@@ -121,9 +119,7 @@ def _make_all(
     todo = [sample for sample in images if not folder.done(sample.id)]
     with reporter.track("Making seeds", len(images)) as progress:
         progress.advance(len(images) - len(todo))
-        read = read_batches(
-            todo, settings.batch_size, max_pixels=settings.max_pixels, workers=settings.workers
-        )
+        read = read_batches(todo, settings.batch_size, max_pixels=settings.max_pixels, workers=settings.workers)
         for batch in read:
             maps = class_maps(features, weight, batch.images, scales=settings.scales, flip=settings.flip)
             _write(batch, maps, folder)

@@ -106,9 +106,7 @@ def run(
     weights = find_weights(settings.backbone, settings.weights)
     classifier = _build(settings, weights, len(images.classes), device)
     run = Run.create(path)
-    reporter.info(
-        f"Run {run.path}: {len(images)} images, {len(images.classes)} classes, weights: {weights.origin}"
-    )
+    reporter.info(f"Run {run.path}: {len(images)} images, {len(images.classes)} classes, weights: {weights.origin}")
     inputs = {"data": images.fingerprint(), "weights": weights.sha256 or weights.origin}
     with run.stage(STAGE, resolved, inputs=inputs, device=str(device)) as entry:
         entry.notes |= {

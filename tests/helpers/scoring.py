@@ -76,9 +76,7 @@ def scored_set(
     return ImageSet("custom", root, split, CLASSES, tuple(samples)), truths
 
 
-def write_seeds(
-    folder: Path, images: ImageSet, truths: dict[str, np.ndarray], seed: int = 1
-) -> dict[str, Seed]:
+def write_seeds(folder: Path, images: ImageSet, truths: dict[str, np.ndarray], seed: int = 1) -> dict[str, Seed]:
     """Write a random seed of each image's labels; return them as they read back."""
     rng = np.random.default_rng(seed)
     seeds = {}

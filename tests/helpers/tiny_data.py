@@ -50,9 +50,7 @@ def draw_photo(
 
 def tiny_labels(n: int, classes: int = len(TINY_CLASSES)) -> list[tuple[int, ...]]:
     """Return the ascending 0-based labels of images 0..n-1: one each, two for every third image."""
-    return [
-        tuple(sorted({i % classes, (i + 1) % classes})) if i % 3 == 2 else (i % classes,) for i in range(n)
-    ]
+    return [tuple(sorted({i % classes, (i + 1) % classes})) if i % 3 == 2 else (i % classes,) for i in range(n)]
 
 
 def tiny_ids(n: int, prefix: str = "img_") -> list[str]:

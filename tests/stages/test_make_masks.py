@@ -239,9 +239,7 @@ def test_a_run_without_seeds_names_the_command(run, data):
 def test_a_missing_seed_names_the_image_and_the_command(run, data):
     (run.path / "seeds" / "img_003.npz").unlink()
 
-    with pytest.raises(
-        RunError, match=r"no seed of image img_003 of split train\. Run: recam make-seeds --run"
-    ):
+    with pytest.raises(RunError, match=r"no seed of image img_003 of split train\. Run: recam make-seeds --run"):
         make(run, data)
 
     assert "make-masks" not in Run.open(run.path).manifest.stages
@@ -291,9 +289,7 @@ def test_a_threshold_that_is_none_is_refused(run, data, text):
         make(run, data, threshold=text)
 
 
-@pytest.mark.parametrize(
-    ("text", "value"), [("auto", None), (" AUTO ", None), ("0", 0.0), ("1e-1", 0.1), ("1", 1.0)]
-)
+@pytest.mark.parametrize(("text", "value"), [("auto", None), (" AUTO ", None), ("0", 0.0), ("1e-1", 0.1), ("1", 1.0)])
 def test_thresholds_are_read_as_written(text, value):
     assert make_masks.parse_threshold(text) == value
 

@@ -3,16 +3,17 @@
 For an image with features f (C×h×w) and class k, the soft mask is M_k = ReLU(w_k·f) / (max over space + 1e-5) and the
 re-activated feature is F_k = mean over space of M_k ⊗ f. The published code materialises B×K×C×h×w; here the classes
 present are gathered first and the mean is one batched matrix product, (P×hw)·(hw×C) / hw. Nothing is detached: the
-gradient reaches f through the mask, its maximum and the masked feature.
+gradient reaches f through the mask, its maximum and the masked feature, all in one product, too.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 EPSILON = 1e-5
 ReactivationLoss = Literal["sce", "ce", "bce"]
@@ -49,7 +50,7 @@ def reactivate(features: Tensor, weight: Tensor, targets: Tensor) -> Reactivated
     Returns:
         The re-activated features of all N present pairs, float32.
     """
-    batch, channels, height, width = features.shape
+    batch, channels = features.shape[:2]
     images, classes = (targets > 0).nonzero(as_tuple=True)
     if len(images) == 0:
         return Reactivated(features.new_zeros((0, channels), dtype=torch.float32), images, classes)
@@ -60,10 +61,39 @@ def reactivate(features: Tensor, weight: Tensor, targets: Tensor) -> Reactivated
     slots = images * rows + row
     chosen = torch.zeros(batch * rows, channels, dtype=torch.float32, device=features.device)
     chosen = chosen.index_copy(0, slots, weight[classes].float()).view(batch, rows, channels)
-    flat = features.float().flatten(2)
-    masks = spatial_normalised((chosen @ flat).view(batch, rows, height, width)).flatten(2)
-    pooled = torch.bmm(masks, flat.transpose(1, 2)) / (height * width)
+    pooled: Tensor = _MaskedPooling.apply(features.float().flatten(2), chosen)  # type: ignore[no-untyped-call]
     return Reactivated(pooled.flatten(0, 1)[slots], images, classes)
+
+
+class _MaskedPooling(torch.autograd.Function):
+    """Maps features (B, C, S) and weights (B, P, C) to mean over S of M ⊗ f, (B, P, C).
+
+    The gradient with respect to the features has two terms, through the mean and through the mask; both have the form
+    (C×P)·(P×S), so they are one product of the stacked factors, and no second map of the features' size exists.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor, weights: Tensor) -> Tensor:
+        positive = F.relu(weights @ flat)
+        peak = positive.amax(dim=2, keepdim=True)
+        masks = positive / (peak + EPSILON)
+        ctx.save_for_backward(flat, weights, positive, peak)
+        return torch.bmm(masks, flat.transpose(1, 2)) / flat.shape[2]
+
+    @staticmethod
+    @once_differentiable  # type: ignore[no-untyped-call, untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        flat, weights, positive, peak = ctx.saved_tensors
+        gradient = gradient / flat.shape[2]
+        masks = positive / (peak + EPSILON)
+        on_masks = gradient @ flat
+        # M = R / (max R + ε): directly, and through the maximum, which shares its gradient among equal peaks.
+        on_peak = -(on_masks * masks).sum(dim=2, keepdim=True) / (peak + EPSILON)
+        at_peak = (positive == peak).to(flat.dtype)
+        on_scores = on_masks / (peak + EPSILON) + on_peak * at_peak / at_peak.sum(dim=2, keepdim=True)
+        on_scores = on_scores * (positive > 0)
+        on_flat = torch.bmm(torch.cat([weights, gradient], 1).transpose(1, 2), torch.cat([on_scores, masks], 1))
+        return on_flat, torch.bmm(on_scores, flat.transpose(1, 2))
 
 
 def reactivation_loss(

@@ -93,9 +93,7 @@ def read_seed(path: Path) -> Seed:
         NotImplementedError,
         MemoryError,
     ) as error:
-        raise DataError(
-            f"{path}: damaged seed: {error}", remedy="Delete it and run: recam make-seeds"
-        ) from None
+        raise DataError(f"{path}: damaged seed: {error}", remedy="Delete it and run: recam make-seeds") from None
     fits = (
         classes.dtype == np.int64
         and maps.dtype == np.float16

@@ -40,19 +40,13 @@ def extract_folder(archive: Path, inner: str, target: Path, reporter: Reporter) 
         with tarfile.open(archive, mode="r:") as tar, reporter.track("unpack", total, "byte") as progress:
             _extract_members(tar, archive, PurePosixPath(inner), temporary, progress)
         if not (temporary / inner).is_dir():
-            raise DataError(
-                f"{archive}: no folder {inner} in the archive", remedy="Delete it and download again"
-            )
+            raise DataError(f"{archive}: no folder {inner} in the archive", remedy="Delete it and download again")
         (temporary / inner).replace(target)
     except tarfile.TarError as error:
-        raise DataError(
-            f"{archive}: damaged archive: {error}", remedy="Delete it and download again"
-        ) from error
+        raise DataError(f"{archive}: damaged archive: {error}", remedy="Delete it and download again") from error
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DataError(
-            f"cannot unpack {archive} into {target}: {reason}", remedy="Free disk space"
-        ) from error
+        raise DataError(f"cannot unpack {archive} into {target}: {reason}", remedy="Free disk space") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -165,9 +165,7 @@ def read_and_check(
     """
     told: list[Problem] = []
     image_set = open_dataset(settings, split, tell=told.append)
-    report = check_image_set(
-        image_set, max_pixels=settings.max_pixels, workers=workers, cache=cache, reporter=reporter
-    )
+    report = check_image_set(image_set, max_pixels=settings.max_pixels, workers=workers, cache=cache, reporter=reporter)
     problems = sort_problems([*dict.fromkeys(told), *report.problems])
     return image_set, CheckReport(problems, report.images, report.masks, report.remembered)
 
@@ -236,9 +234,7 @@ def _check_labels(image_set: ImageSet) -> Iterator[Problem]:
     absent = [name for k, name in enumerate(image_set.classes) if not present[k]]
     if absent and present:
         reason = f"no image of split {split!r} shows {some(absent, 5)}"
-        yield Problem(
-            root, reason, "Add images, or drop the class from classes.txt if none are meant", "warning"
-        )
+        yield Problem(root, reason, "Add images, or drop the class from classes.txt if none are meant", "warning")
 
 
 def _check_masks(image_set: ImageSet, results: Sequence[FileCheck]) -> Iterator[Problem]:

@@ -58,14 +58,10 @@ def _check_photo(path: Path, max_pixels: int, problems: list[Problem]) -> tuple[
         return None
     if path.suffix.lower() not in _SUFFIXES.get(kind.format, ()):
         reason = f"a {kind.format} file named {path.suffix}"
-        problems.append(
-            Problem(path, reason, "Give it its true suffix; other tools may refuse it", "warning")
-        )
+        problems.append(Problem(path, reason, "Give it its true suffix; other tools may refuse it", "warning"))
     if kind.frames > 1:
         reason = f"{kind.frames} frames or pages, of which only the first is used"
-        problems.append(
-            Problem(path, reason, "Store the frames as single images if they should count", "warning")
-        )
+        problems.append(Problem(path, reason, "Store the frames as single images if they should count", "warning"))
     return height, width
 
 
@@ -86,15 +82,11 @@ def _check_mask(
     for value in present[(present > classes) & (present != IGNORE)]:
         pixels = "1 pixel" if counts[value] == 1 else f"{counts[value]} pixels"
         reason = f"mask value {value} ({pixels}) is no class: 0 is background, 1 to {classes} are classes"
-        problems.append(
-            Problem(path, reason, "Correct it, add the class to classes.txt, or mark it 255 (ignore)")
-        )
+        problems.append(Problem(path, reason, "Correct it, add the class to classes.txt, or mark it 255 (ignore)"))
     fitting = present[(present != BACKGROUND) & (present <= classes)]
     return tuple(int(value) - 1 for value in fitting)
 
 
 def _as_problem(path: Path, error: DataError, severity: Severity = "error") -> Problem:
     name = " ".join(str(path).split())
-    return Problem(
-        path, error.message.removeprefix(f"{name}: "), error.remedy or "Replace the file", severity
-    )
+    return Problem(path, error.message.removeprefix(f"{name}: "), error.remedy or "Replace the file", severity)

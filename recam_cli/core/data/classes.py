@@ -62,10 +62,6 @@ def check_classes(names: Sequence[str], source: Path) -> tuple[str, ...]:
             )
         other = seen.setdefault(name.casefold(), name)
         if other is not name:
-            twice = (
-                f"class {name!r} occurs twice"
-                if other == name
-                else f"{other!r} and {name!r} differ in case only"
-            )
+            twice = f"class {name!r} occurs twice" if other == name else f"{other!r} and {name!r} differ in case only"
             raise DataError(f"{source}: {twice}", remedy="Give every class one spelling")
     return tuple(names)

@@ -122,9 +122,7 @@ def _part(samples: tuple[Sample, ...], split: str) -> tuple[Sample, ...]:
     return tuple(s for s in samples if (s.id in held) == (split == "val"))
 
 
-def _flat(
-    root: Path, base: Path, labels: Path | None, tell: Tell
-) -> tuple[tuple[str, ...], tuple[Sample, ...]]:
+def _flat(root: Path, base: Path, labels: Path | None, tell: Tell) -> tuple[tuple[str, ...], tuple[Sample, ...]]:
     table = read_labels(labels or require_labels(root), tell)
     classes = classes_of(root, table)
     ids = {name: k for k, name in enumerate(classes)}
@@ -205,9 +203,7 @@ def _class_folders(base: Path) -> list[_ClassFolder]:
     """Return the visible folders, apart from that of the masks, sorted by name."""
     if not base.is_dir():
         raise DataError(f"{base}: no such folder", remedy="Put the photographs there")
-    found = [
-        p for p in base.iterdir() if p.is_dir() and not p.name.startswith(".") and p.name != MASKS_FOLDER
-    ]
+    found = [p for p in base.iterdir() if p.is_dir() and not p.name.startswith(".") and p.name != MASKS_FOLDER]
     return sorted((_ClassFolder(clean_name(p.name), p) for p in found), key=lambda f: (f.name, str(f.path)))
 
 
@@ -231,9 +227,7 @@ def _masks(root: Path, base: Path) -> Callable[[str], Path | None]:
 def _warn_of_others(folder: Path, tell: Tell) -> None:
     """Warn of what lies among the photographs and is passed over: files of other types, and folders."""
     known = (*LABEL_NAMES, CLASSES_NAME, "README.md", "Thumbs.db")
-    others = [
-        n for n in file_names(folder) if Path(n).suffix.lower() not in PHOTO_SUFFIXES and n not in known
-    ]
+    others = [n for n in file_names(folder) if Path(n).suffix.lower() not in PHOTO_SUFFIXES and n not in known]
     inner = sorted(p.name + "/" for p in folder.iterdir() if p.is_dir() and p.name != MASKS_FOLDER)
     if others or inner:
         reason = f"passed over, as no photographs: {some([*others, *inner])}"

@@ -103,9 +103,7 @@ def read_mask(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         with _decoding(path, "mask"):
             image.load()
             if _orientation(image) != 1:
-                raise DataError(
-                    f"{path}: mask with an EXIF rotation", remedy="Save the mask upright, without EXIF"
-                )
+                raise DataError(f"{path}: mask with an EXIF rotation", remedy="Save the mask upright, without EXIF")
             return np.array(image)
 
 
@@ -115,9 +113,7 @@ def _open(path: Path, formats: tuple[str, ...], max_pixels: int, what: str) -> I
     try:
         image = Image.open(path, formats=formats)
     except FileNotFoundError:
-        raise DataError(
-            f"{path}: no such {what}", remedy="Restore the file or take its id off the list"
-        ) from None
+        raise DataError(f"{path}: no such {what}", remedy="Restore the file or take its id off the list") from None
     except UnidentifiedImageError:
         raise DataError(
             f"{path}: not a readable {what} ({', '.join(formats)})", remedy="Convert or replace the file"
@@ -127,9 +123,7 @@ def _open(path: Path, formats: tuple[str, ...], max_pixels: int, what: str) -> I
             f"{path}: more than {max_pixels:,} pixels", remedy="Scale the image down, or raise --max-pixels"
         ) from None
     except Exception as error:  # Pillow's format readers raise nearly anything on damaged headers
-        raise DataError(
-            f"{path}: cannot be read as {what}: {_reason(error)}", remedy="Replace the file"
-        ) from error
+        raise DataError(f"{path}: cannot be read as {what}: {_reason(error)}", remedy="Replace the file") from error
     width, height = image.size
     if width * height > max_pixels:
         image.close()
@@ -148,9 +142,7 @@ def _decoding(path: Path, what: str) -> Iterator[None]:
     except DataError:
         raise
     except Exception as error:
-        raise DataError(
-            f"{path}: truncated or damaged {what}: {_reason(error)}", remedy="Replace the file"
-        ) from error
+        raise DataError(f"{path}: truncated or damaged {what}: {_reason(error)}", remedy="Replace the file") from error
 
 
 def _orientation(image: Image.Image) -> int:

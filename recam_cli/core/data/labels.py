@@ -78,9 +78,7 @@ class LabelTable:
             names.update(entry.names(known))
         return check_classes(sorted(names), self.path)
 
-    def labels_of(
-        self, image_id: str, classes: Mapping[str, int], tell: Tell = raise_errors
-    ) -> tuple[int, ...]:
+    def labels_of(self, image_id: str, classes: Mapping[str, int], tell: Tell = raise_errors) -> tuple[int, ...]:
         """Return the image's ascending 0-based class ids; () where it has none, or no entry.
 
         Args:
@@ -123,9 +121,7 @@ def find_labels(root: Path) -> Path | None:
     """
     found = [root / name for name in LABEL_NAMES if (root / name).is_file()]
     if len(found) > 1:
-        raise DataError(
-            f"{root}: both {' and '.join(LABEL_NAMES)} exist", remedy="Remove one, or choose with --labels"
-        )
+        raise DataError(f"{root}: both {' and '.join(LABEL_NAMES)} exist", remedy="Remove one, or choose with --labels")
     return found[0] if found else None
 
 
@@ -154,9 +150,7 @@ def read_labels(path: Path, tell: Tell = raise_errors) -> LabelTable:
             tell(Problem(path, f"{place}{fault}", "Ids are plain file names, without folders"))
         elif twin is not None:
             same = (
-                f"image {image_id!r} occurs twice"
-                if twin == image_id
-                else f"{twin!r} and {image_id!r} differ in case"
+                f"image {image_id!r} occurs twice" if twin == image_id else f"{twin!r} and {image_id!r} differ in case"
             )
             tell(Problem(path, f"{place}{same}", "Keep one row per image, with all its labels"))
         else:
@@ -194,9 +188,7 @@ def _csv_rows(text: str, path: Path) -> list[tuple[str, Entry]]:
             if any(cell.strip() for cell in cells)
         )
     except csv.Error as error:
-        raise DataError(
-            f"{path}: line {reader.line_num}: not CSV: {error}", remedy="Correct the line"
-        ) from None
+        raise DataError(f"{path}: line {reader.line_num}: not CSV: {error}", remedy="Correct the line") from None
     return rows
 
 
@@ -204,15 +196,11 @@ def _columns(header: Sequence[str], path: Path) -> tuple[int, int]:
     for name in ("image", "labels"):
         if header.count(name) != 1:
             how = "no" if name not in header else "more than one"
-            raise DataError(
-                f"{path}: {how} column {name!r} in the header {some(header, 6)!r}", remedy=HEADER_REMEDY
-            )
+            raise DataError(f"{path}: {how} column {name!r} in the header {some(header, 6)!r}", remedy=HEADER_REMEDY)
     return header.index("image"), header.index("labels")
 
 
-def _csv_entry(
-    cells: Sequence[str], columns: tuple[int, int], width: int, where: str, path: Path
-) -> tuple[str, Entry]:
+def _csv_entry(cells: Sequence[str], columns: tuple[int, int], width: int, where: str, path: Path) -> tuple[str, Entry]:
     image, labels = columns
     if len(cells) <= max(columns):
         raise DataError(

@@ -138,11 +138,7 @@ def find_list(folder: Path, split: str) -> Path:
     """
     names = list_names(folder)
     if split not in names:
-        has = (
-            f"It has {some(names, 10)}"
-            if names
-            else f"Write the ids of its images there, one per line: {split}.txt"
-        )
+        has = f"It has {some(names, 10)}" if names else f"Write the ids of its images there, one per line: {split}.txt"
         raise DataError(f"{folder}: no list of the split {split!r}", remedy=did_you_mean(split, names) or has)
     return folder / f"{split}.txt"
 

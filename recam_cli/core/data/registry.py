@@ -44,9 +44,7 @@ def _open_shapes(root: Path, split: str, labels: Path | None, tell: Tell) -> Ima
     from recam_cli.core.data.shapes import open_shapes
 
     if labels is not None:
-        raise UsageError(
-            "--labels does not go with --dataset shapes", remedy="Its labels are generated: drop --labels"
-        )
+        raise UsageError("--labels does not go with --dataset shapes", remedy="Its labels are generated: drop --labels")
     return open_shapes(root, split)
 
 
@@ -105,9 +103,7 @@ def fetch_if_asked(settings: DataSettings, reporter: Reporter) -> None:
     if not settings.download:
         return
     if settings.dataset != "voc":
-        raise UsageError(
-            f"--download: there is nothing to fetch for {settings.dataset}", remedy="It goes with voc"
-        )
+        raise UsageError(f"--download: there is nothing to fetch for {settings.dataset}", remedy="It goes with voc")
     from recam_cli.core.data.voc_download import download_voc
 
     download_voc(settings.data_root or Path("data"), reporter=reporter)

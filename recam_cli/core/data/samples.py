@@ -68,9 +68,7 @@ class ImageSet:
 
     def fingerprint(self) -> str:
         """Return a hash of what the set consists of: classes, ids, labels and the images' sizes in bytes."""
-        rows = [
-            [s.id, list(s.labels), s.image.stat().st_size if s.image.is_file() else 0] for s in self.samples
-        ]
+        rows = [[s.id, list(s.labels), s.image.stat().st_size if s.image.is_file() else 0] for s in self.samples]
         return fingerprint([list(self.classes), self.split, rows])
 
     def mask_names(self) -> tuple[str, ...]:

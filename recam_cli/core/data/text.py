@@ -26,9 +26,7 @@ def read_text(path: Path, what: str) -> str:
     except FileNotFoundError:
         raise DataError(f"{path}: no such {what}", remedy="Restore the file or correct the path") from None
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot read the {what}: {error.strerror}", remedy="Correct the path"
-        ) from error
+        raise DataError(f"{path}: cannot read the {what}: {error.strerror}", remedy="Correct the path") from error
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

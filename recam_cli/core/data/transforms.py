@@ -33,7 +33,8 @@ def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if (height, width) == image.shape[:2]:
         return image
     shrinking = height * 2 < image.shape[0] or width * 2 < image.shape[1]
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
+    method = cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (width, height), interpolation=method))
 
 
 def resized_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -41,7 +42,7 @@ def resized_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     height, width = size
     if (height, width) == mask.shape:
         return mask
-    return cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT))
 
 
 @dataclass(frozen=True)
@@ -115,4 +116,4 @@ def _jittered(image: np.ndarray, amount: float, rng: np.random.Generator) -> np.
     pixels = (pixels - pixels.mean()) * contrast + pixels.mean()
     grey = pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     pixels = (pixels - grey[..., None]) * saturation + grey[..., None]
-    return np.clip(pixels, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(pixels, 0, 255), dtype=np.uint8)

@@ -162,9 +162,7 @@ def _read_aug_list(path: Path, tell: Tell) -> list[Listed]:
     return listed
 
 
-def _labels_of(
-    root: Path, labels: Path | None, difficult: bool, tell: Tell
-) -> Callable[[str], tuple[int, ...]]:
+def _labels_of(root: Path, labels: Path | None, difficult: bool, tell: Tell) -> Callable[[str], tuple[int, ...]]:
     ids = {name: k for k, name in enumerate(VOC_CLASSES)}
     folder = root / "Annotations"
     path = labels or (None if folder.is_dir() else find_labels(root))

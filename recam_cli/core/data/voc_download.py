@@ -118,9 +118,7 @@ def _fetch(archive: Archive, path: Path, reporter: Reporter) -> None:
         _fetch_all(archive.url, partial, reporter)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DataError(
-            f"cannot write {partial}: {reason}", remedy="Free disk space and run again"
-        ) from error
+        raise DataError(f"cannot write {partial}: {reason}", remedy="Free disk space and run again") from error
     try:
         _verify(partial, archive, "It was deleted: download again, or from another place")
     except DataError:

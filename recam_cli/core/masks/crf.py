@@ -180,9 +180,7 @@ def _backend(name: str) -> Backend:
     try:
         return BACKENDS[name]
     except KeyError:
-        raise UsageError(
-            f"unknown dense CRF backend {name}", remedy=f"Known are {', '.join(BACKENDS)}"
-        ) from None
+        raise UsageError(f"unknown dense CRF backend {name}", remedy=f"Known are {', '.join(BACKENDS)}") from None
 
 
 def _only_label(unary: np.ndarray) -> np.ndarray:

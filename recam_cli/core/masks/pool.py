@@ -125,9 +125,7 @@ def _fill(
             future.set_exception(error)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise RecamError(
-                f"cannot start a worker process: {reason}", remedy="Use fewer --workers"
-            ) from error
+            raise RecamError(f"cannot start a worker process: {reason}", remedy="Use fewer --workers") from error
         under_way[future] = item
     return bool(under_way)
 

@@ -70,9 +70,7 @@ def seed_scores(maps: np.ndarray, threshold: float) -> np.ndarray:
     return np.concatenate([background, maps.astype(np.float32, copy=False)])
 
 
-def probabilities(
-    scores: np.ndarray, scaling: Scaling = "softmax", *, temperature: float = TEMPERATURE
-) -> np.ndarray:
+def probabilities(scores: np.ndarray, scaling: Scaling = "softmax", *, temperature: float = TEMPERATURE) -> np.ndarray:
     """Turn scores into a distribution per pixel that keeps their order.
 
     "softmax": exp(s/temperature) / sum. The odds of two labels depend on the *difference* of their scores: a

@@ -35,9 +35,7 @@ def average_precision(scores: np.ndarray, targets: np.ndarray) -> float | None:
         return None
     order = np.argsort(scores, kind="stable")[::-1]
     ranked, hits = scores[order], np.cumsum(positive[order])
-    last = np.append(
-        np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1
-    )  # end of each group of equal scores
+    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)  # end of each group of equal scores
     precision = hits[last] / (last + 1)
     gained = np.diff(hits[last], prepend=0) / hits[-1]
     return float((gained * precision).sum())

@@ -104,9 +104,7 @@ class ConfusionMatrix:
     def merge(self, other: ConfusionMatrix) -> None:
         """Add the counts of another matrix of the same mask values and the same reading of 255."""
         if other.num_values != self.num_values or other.ignored != self.ignored:
-            raise ValueError(
-                "only matrices of the same mask values and the same reading of 255 can be merged"
-            )
+            raise ValueError("only matrices of the same mask values and the same reading of 255 can be merged")
         self.counts += other.counts
         self.unlabelled += other.unlabelled
 
@@ -144,9 +142,7 @@ def iou_of(counts: np.ndarray, unlabelled: np.ndarray | int = 0) -> np.ndarray:
 def check_pair(truth: np.ndarray, shape: tuple[int, ...], truth_name: str, prediction_name: str) -> None:
     """Refuse a truth that is not a uint8 mask of the prediction's (H, W) `shape`, with a DataError."""
     if truth.dtype != np.uint8 or truth.ndim != 2:
-        raise DataError(
-            f"{truth_name}: {truth.ndim}-d mask of {truth.dtype}, but masks are uint8 of two dimensions"
-        )
+        raise DataError(f"{truth_name}: {truth.ndim}-d mask of {truth.dtype}, but masks are uint8 of two dimensions")
     if truth.shape != shape:
         there, here = "×".join(map(str, shape[::-1])), "×".join(map(str, truth.shape[::-1]))
         raise DataError(

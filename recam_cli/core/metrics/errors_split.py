@@ -83,9 +83,7 @@ class ErrorShares:
         means: dict[str, Any] = {"iou_foreground": percent(mean_of_present(self.iou))}
         means.update({name: percent(mean_of_present(values)) for name, values in shares.items()})
         means["per_class"] = {
-            label: None
-            if np.isnan(self.iou[k])
-            else {name: percent(values[k]) for name, values in shares.items()}
+            label: None if np.isnan(self.iou[k]) else {name: percent(values[k]) for name, values in shares.items()}
             for k, label in enumerate(classes)
         }
         return means

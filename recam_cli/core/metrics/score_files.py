@@ -120,13 +120,9 @@ def _read_ids(path: Path) -> list[str]:
 
 def _png_names(folder: Path) -> set[str]:
     try:
-        names = {
-            path.name for path in folder.iterdir() if path.suffix == ".png" and not path.name.startswith(".")
-        }
+        names = {path.name for path in folder.iterdir() if path.suffix == ".png" and not path.name.startswith(".")}
     except OSError as error:
-        raise DataError(
-            f"{folder}: cannot be read as a folder: {error.strerror}", remedy="Correct its path"
-        ) from None
+        raise DataError(f"{folder}: cannot be read as a folder: {error.strerror}", remedy="Correct its path") from None
     if not names:
         raise DataError(f"{folder}: no PNG in it", remedy="Name a folder of mask PNGs")
     return names

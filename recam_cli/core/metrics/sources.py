@@ -70,9 +70,7 @@ class Source:
             RunError: an image has no file here; the message names the first and the command that makes it.
         """
         if len(images) == 0:
-            raise DataError(
-                f"{images.root}: split {images.split} has no images", remedy="Choose another --split"
-            )
+            raise DataError(f"{images.root}: split {images.split} has no images", remedy="Choose another --split")
         pairs = [
             Pair(sample.mask, self.folder / f"{sample.id}{self.extension}")
             for sample in images.with_masks()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -33,9 +34,7 @@ class Backbone(nn.Module):
         frozen_statistics: whether batch norm keeps its running statistics in training, too.
     """
 
-    def __init__(
-        self, name: str, stages: list[nn.Sequential], channels: tuple[int, ...], stride: int
-    ) -> None:
+    def __init__(self, name: str, stages: list[nn.Sequential], channels: tuple[int, ...], stride: int) -> None:
         super().__init__()
         self.name = name
         self.stride = stride
@@ -197,7 +196,7 @@ def _cut_vgg(model: nn.Module) -> list[nn.Sequential]:
     layers = list(model.features)[:-1]  # type: ignore[arg-type]
     pools = [i for i, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
     edges = [0, *pools, len(layers)]
-    return [nn.Sequential(*layers[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    return [nn.Sequential(*layers[a:b]) for a, b in pairwise(edges)]
 
 
 def _resnet(name: str, channels: tuple[int, ...], reference: str) -> BackboneSpec:

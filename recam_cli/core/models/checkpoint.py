@@ -37,7 +37,7 @@ def read_about(path: Path) -> dict[str, Any]:
         DataError: not such a file.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with safetensors.safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})["recam"])
     except FileNotFoundError:
         raise DataError(f"{path}: no such weights file") from None
@@ -56,9 +56,7 @@ def load_into(path: Path, model: nn.Module) -> None:
     """
     state = read_state(path)
     own = model.state_dict()
-    wrong = [k for k in own if k not in state or state[k].shape != own[k].shape] + [
-        k for k in state if k not in own
-    ]
+    wrong = [k for k in own if k not in state or state[k].shape != own[k].shape] + [k for k in state if k not in own]
     if wrong:
         raise DataError(f"{path}: weights of another network, they differ at {wrong[0]}")
     model.load_state_dict(state)
@@ -86,7 +84,5 @@ def read_state(path: Path) -> dict[str, Tensor]:
             remedy="Save the network's state_dict() and use that",
         ) from None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise DataError(
-            f"{path}: not a state dict of tensors", remedy="Save the network's state_dict() and use that"
-        )
+        raise DataError(f"{path}: not a state dict of tensors", remedy="Save the network's state_dict() and use that")
     return state

@@ -77,9 +77,7 @@ def run_classifier(run: Run, method: str, device: torch.device) -> tuple[Classif
         raise RunError(f"{path} is missing", remedy="Restore it, or start a new run with: recam train-cls")
     digest = sha256_of(path)
     if entry.outputs[method].sha256 != digest:
-        raise RunError(
-            f"{path} has changed since train-cls wrote it", remedy="Restore it, or start a new run"
-        )
+        raise RunError(f"{path} has changed since train-cls wrote it", remedy="Restore it, or start a new run")
     classifier, classes = load_classifier(path, device)
     return classifier, classes, digest
 

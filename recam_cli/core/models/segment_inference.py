@@ -129,4 +129,4 @@ def predict_image(
 
 
 def _argmax(probabilities: np.ndarray) -> np.ndarray:
-    return probabilities.argmax(axis=0).astype(np.uint8)
+    return np.asarray(probabilities.argmax(axis=0), dtype=np.uint8)

@@ -84,9 +84,7 @@ class Aspp(nn.Module):
 
     def __init__(self, channels: int, num_values: int, rates: Sequence[int]) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(
-            nn.Conv2d(channels, num_values, 3, padding=rate, dilation=rate) for rate in rates
-        )
+        self.branches = nn.ModuleList(nn.Conv2d(channels, num_values, 3, padding=rate, dilation=rate) for rate in rates)
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """Map the backbone's features to logits (B, K + 1, h, w)."""
@@ -127,9 +125,7 @@ def _deeplabv2(backbone: Backbone, num_values: int) -> nn.Module:
 
 def _deeplabv3(backbone: Backbone, num_values: int) -> nn.Module:
     heads = _torchvision_heads("deeplabv3")
-    return _LastFeatures(
-        heads.DeepLabHead(backbone.out_channels, num_values, _rates((12, 24, 36), backbone.stride))
-    )
+    return _LastFeatures(heads.DeepLabHead(backbone.out_channels, num_values, _rates((12, 24, 36), backbone.stride)))
 
 
 def _lraspp(backbone: Backbone, num_values: int) -> nn.Module:
@@ -179,13 +175,13 @@ def build_segmenter(
 
 
 def stage_of_stride(backbone: Backbone, stride: int) -> int:
-    """Return the index of the last stage whose features have one cell per `stride` pixels; measured on zeros."""
+    """Return the index of the first stage whose features have one cell per `stride` pixels; measured on zeros."""
     was_training = backbone.training
     parameter = next(backbone.parameters())
     with torch.no_grad():
         maps = backbone.eval().features(torch.zeros(1, 3, 64, 64, device=parameter.device))
     backbone.train(was_training)
-    return max((i for i, m in enumerate(maps) if m.shape[2] >= 64 // stride), default=0)
+    return next((i for i, m in enumerate(maps) if m.shape[2] <= 64 // stride), len(maps) - 1)
 
 
 def _rates(at_stride_8: Sequence[int], stride: int) -> list[int]:
@@ -194,12 +190,14 @@ def _rates(at_stride_8: Sequence[int], stride: int) -> list[int]:
 
 
 def _reset(head: nn.Module, generator: torch.Generator | None) -> None:
-    """Draw summed branches from N(0, 0.01) as published, other convolutions from He's normal distribution."""
+    """Draw summed branches from N(0, 0.01) as published, other convolutions uniformly within ±1/√inputs."""
     with torch.no_grad():
         for module in head.modules():
             if isinstance(module, nn.Conv2d):
-                fan_in = module.weight[0].numel()
-                spread = 0.01 if isinstance(head, Aspp) else (2 / fan_in) ** 0.5
-                module.weight.normal_(0.0, spread, generator=generator)
+                if isinstance(head, Aspp):
+                    module.weight.normal_(0.0, 0.01, generator=generator)
+                else:
+                    bound = module.weight[0].numel() ** -0.5
+                    module.weight.uniform_(-bound, bound, generator=generator)
                 if module.bias is not None:
                     module.bias.zero_()

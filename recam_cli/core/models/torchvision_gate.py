@@ -40,10 +40,10 @@ def operators_loaded() -> bool:
 
 def _declare_missing_operators() -> None:
     global _library
-    _library = torch.library.Library("torchvision", "FRAGMENT")
+    _library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for name, schema in _SCHEMAS.items():
         if not hasattr(torch.ops.torchvision, name):
-            _library.define(schema)
+            _library.define(schema)  # type: ignore[no-untyped-call]
 
 
 def _forget_partial_import() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from recam_cli.core.errors import DataError, UsageError
 from recam_cli.core.models.backbones import BACKBONES
+from recam_cli.core.models.builtin import builtin_weights
 from recam_cli.core.models.checkpoint import read_state
 from recam_cli.core.models.torchvision_gate import torchvision
 from recam_cli.core.runs.files import sha256_of
@@ -32,11 +33,11 @@ def find_weights(backbone: str, source: str, *, folder: Path = CHECKPOINTS) -> P
 
     Args:
         backbone: registry name.
-        source: "none"; a file; or "imagenet": `checkpoints/<backbone>*.safetensors|.pth` if there, else a download.
+        source: "none"; a file; "builtin": the one that comes with recam; or "imagenet": `checkpoints/<backbone>*.safetensors|.pth` if there, else a download.
         folder: where "imagenet" looks first.
 
     Raises:
-        UsageError: neither file nor keyword.
+        UsageError: neither file nor keyword, or nothing built in for this backbone.
         DataError: the file cannot be used, or the download failed.
     """
     if source == "none":
@@ -44,9 +45,11 @@ def find_weights(backbone: str, source: str, *, folder: Path = CHECKPOINTS) -> P
     if source == "imagenet":
         local = _local_file(backbone, folder)
         return _from_file(local) if local is not None else _download(backbone, folder)
+    if source == "builtin":
+        return _from_file(builtin_weights(backbone))
     path = Path(source)
     if not path.is_file():
-        raise UsageError(f"--weights: {source} is neither a file nor one of imagenet, none")
+        raise UsageError(f"--weights: {source} is neither a file nor one of imagenet, builtin, none")
     return _from_file(path)
 
 

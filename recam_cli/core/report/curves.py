@@ -41,9 +41,7 @@ class SweepLine:
     @classmethod
     def of(cls, name: str, evaluation: Mapping[str, Any]) -> SweepLine:
         """Take curve and label-free choice from an evaluation of seeds, in its JSON form."""
-        points = tuple(
-            (float(t), float(miou)) for t, miou in evaluation.get("curve") or () if miou is not None
-        )
+        points = tuple((float(t), float(miou)) for t, miou in evaluation.get("curve") or () if miou is not None)
         chosen = evaluation.get("label_free") or {}
         known = chosen.get("threshold") is not None and chosen.get("miou") is not None
         return cls(name, points, (float(chosen["threshold"]), float(chosen["miou"])) if known else None)
@@ -70,9 +68,7 @@ def loss_curves(
     return draw((_SIZE[0], _SIZE[1] + (1.4 if rate else 0.0)), paint)
 
 
-def score_curves(
-    scores: Sequence[Series], *, title: str = "mAP on held-out images", x: str = "epoch"
-) -> bytes:
+def score_curves(scores: Sequence[Series], *, title: str = "mAP on held-out images", x: str = "epoch") -> bytes:
     """Draw figures in percent, such as mAP or mIoU, one marked point per evaluation."""
 
     def paint(figure: Figure) -> None:

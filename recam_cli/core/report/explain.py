@@ -74,8 +74,7 @@ def explain_picture(
 def _check_size(name: str, mask: np.ndarray, image: np.ndarray) -> None:
     if mask.shape != image.shape[:2]:
         raise DataError(
-            f"the {name} has {mask.shape[1]}×{mask.shape[0]} pixels, "
-            f"its image {image.shape[1]}×{image.shape[0]}",
+            f"the {name} has {mask.shape[1]}×{mask.shape[0]} pixels, its image {image.shape[1]}×{image.shape[0]}",
             remedy="Make it again from this image",
         )
 

@@ -57,9 +57,7 @@ def heading(text: str, width: int, *, size: int) -> np.ndarray:
 def _column_widths(rows: Sequence[Sequence[Panel | None]], columns: int, height: int) -> list[int]:
     count = max([columns, *(len(row) for row in rows)], default=0)
     panels = [[row[c] for row in rows if c < len(row)] for c in range(count)]
-    return [
-        max([cell_width(p, height) for p in column if p is not None], default=height) for column in panels
-    ]
+    return [max([cell_width(p, height) for p in column if p is not None], default=height) for column in panels]
 
 
 def _column_heads(columns: Sequence[str], widths: Sequence[int], size: int) -> np.ndarray:

@@ -39,9 +39,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         _sync_folder(path.parent)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise RunError(
-            f"cannot write {path}: {reason}", remedy="Free space or choose another --run"
-        ) from error
+        raise RunError(f"cannot write {path}: {reason}", remedy="Free space or choose another --run") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

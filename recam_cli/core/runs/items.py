@@ -107,9 +107,7 @@ class ItemFolder:
 
     def _refuse_others(self) -> None:
         if self.path.exists() and not self.path.is_dir():
-            raise RunError(
-                f"{self.path}: a file, where the folder of {self.describe} belongs", remedy="Move it away"
-            )
+            raise RunError(f"{self.path}: a file, where the folder of {self.describe} belongs", remedy="Move it away")
         if self._holds_others() and not self.overwrite:
             differences = _differences(_noted(self.path).get("settings"), self.settings)
             raise RunError(
@@ -136,11 +134,7 @@ def _differences(old: Any, new: Mapping[str, Any]) -> str:
     if not isinstance(old, dict):
         return "settings unknown"
     plain = json.loads(json.dumps(dict(new), default=str))
-    names = [
-        n
-        for n in [*plain, *(o for o in old if o not in plain)]
-        if old.get(n, _ABSENT) != plain.get(n, _ABSENT)
-    ]
+    names = [n for n in [*plain, *(o for o in old if o not in plain)] if old.get(n, _ABSENT) != plain.get(n, _ABSENT)]
     if not names:
         return "another version of its settings"
     changes = [f"{n} {_word(old.get(n, _ABSENT))} → {_word(plain.get(n, _ABSENT))}" for n in names]

@@ -84,6 +84,4 @@ class Manifest(BaseModel):
                 f"{path}: damaged at {place}: {first['msg']}", remedy="Restore the file or start anew"
             ) from None
         except (ValueError, RecursionError) as error:
-            raise RunError(
-                f"{path}: not valid JSON: {error}", remedy="Restore the file or start a new run"
-            ) from None
+            raise RunError(f"{path}: not valid JSON: {error}", remedy="Restore the file or start a new run") from None

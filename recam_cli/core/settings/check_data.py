@@ -15,9 +15,7 @@ class CheckDataSettings(DataSettings):
 
     split: str | None = setting(None, "Check this split only; without it, all there are.", panel=DATA)
     strict: bool = setting(False, "Count warnings as errors.", panel=DATA)
-    workers: int = setting(
-        2, "Processes that decode images; 0 for none.", panel=HARDWARE, minimum=0, maximum=256
-    )
+    workers: int = setting(2, "Processes that decode images; 0 for none.", panel=HARDWARE, minimum=0, maximum=256)
     cache: Path | None = setting(
         None, "Remember results in this file, so that a second check is instant.", panel=OUTPUT
     )

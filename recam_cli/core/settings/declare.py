@@ -106,7 +106,7 @@ class Setting:
 
 def settings_of(cls: type[Any]) -> Mapping[str, Setting]:
     """Return the declared settings of a settings dataclass by field name, in order of declaration."""
-    return _settings_of(cls)
+    return _settings_of(cls)  # type: ignore[arg-type]
 
 
 @cache
@@ -150,9 +150,7 @@ def _convert(kind: Any, value: Any) -> Any:
         parts = [p for p in value.split(",") if p.strip()] if isinstance(value, str) else value
         if not isinstance(parts, list | tuple) or not parts:
             raise TypeError
-        return tuple(
-            _convert(typing.get_args(kind)[0], p.strip() if isinstance(p, str) else p) for p in parts
-        )
+        return tuple(_convert(typing.get_args(kind)[0], p.strip() if isinstance(p, str) else p) for p in parts)
     if origin is Literal:
         if value not in typing.get_args(kind):
             raise ValueError

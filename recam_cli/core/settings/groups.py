@@ -34,9 +34,7 @@ class DataSettings:
         "or VOC's Annotations/*.xml.",
         panel=DATA,
     )
-    download: bool = setting(
-        False, "Fetch the VOC 2012 devkit (2 GB) into the data folder first.", panel=DATA
-    )
+    download: bool = setting(False, "Fetch the VOC 2012 devkit (2 GB) into the data folder first.", panel=DATA)
     max_pixels: int = setting(MAX_PIXELS, "Refuse images of more pixels.", panel=DATA, minimum=1)
 
 
@@ -55,6 +53,4 @@ class HardwareSettings:
 class SeedSettings:
     """The one number every random choice follows from."""
 
-    seed: int = setting(
-        0, "Every random choice follows from it.", panel=SCHEDULE, minimum=0, maximum=2**31 - 1
-    )
+    seed: int = setting(0, "Every random choice follows from it.", panel=SCHEDULE, minimum=0, maximum=2**31 - 1)

@@ -22,9 +22,7 @@ class MakeMasksSettings(DataSettings):
         "The background's score, 0 to 1; auto chooses it from the seeds alone, without ground truth.",
         panel=MODEL,
     )
-    refine: Literal["crf", "none"] = setting(
-        "crf", "crf: dense CRF; none: the seed cut at the threshold.", panel=MODEL
-    )
+    refine: Literal["crf", "none"] = setting("crf", "crf: dense CRF; none: the seed cut at the threshold.", panel=MODEL)
     unary: Literal["hard", "soft"] = setting(
         "hard", "What the CRF starts from: the seed's labels (as published), or its scores.", panel=MODEL
     )
@@ -35,13 +33,9 @@ class MakeMasksSettings(DataSettings):
         "softmax", "How soft scores become probabilities: softmax(s/temperature), or s/sum(s).", panel=MODEL
     )
     soft_temperature: float = setting(0.2, "Temperature of that softmax.", panel=MODEL, above=0.0)
-    crf_gaussian_sxy: float = setting(
-        3.0, "CRF smoothness: standard deviation in pixels.", panel=MODEL, above=0.0
-    )
+    crf_gaussian_sxy: float = setting(3.0, "CRF smoothness: standard deviation in pixels.", panel=MODEL, above=0.0)
     crf_gaussian_compat: float = setting(3.0, "CRF smoothness: weight.", panel=MODEL, minimum=0.0)
-    crf_bilateral_sxy: float = setting(
-        50.0, "CRF appearance: standard deviation in pixels.", panel=MODEL, above=0.0
-    )
+    crf_bilateral_sxy: float = setting(50.0, "CRF appearance: standard deviation in pixels.", panel=MODEL, above=0.0)
     crf_bilateral_srgb: float = setting(
         5.0, "CRF appearance: standard deviation in colour (0..255).", panel=MODEL, above=0.0
     )

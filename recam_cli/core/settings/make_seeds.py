@@ -30,9 +30,7 @@ class MakeSeedsSettings(DataSettings, HardwareSettings):
         (1.0, 0.5, 1.5, 2.0), "Scales whose maps are summed.", panel=MODEL, above=0, maximum=8
     )
     flip: bool = setting(True, "Add the mirrored image's maps.", panel=MODEL)
-    batch_size: int = setting(
-        4, "Images of equal size per forward pass.", panel=HARDWARE, minimum=1, maximum=1024
-    )
+    batch_size: int = setting(4, "Images of equal size per forward pass.", panel=HARDWARE, minimum=1, maximum=1024)
     overwrite: bool = setting(
         False, "Replace seeds made with other settings (the old ones are moved aside).", panel=OUTPUT
     )

@@ -33,7 +33,31 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "long_side": (256, 448),
         },
     },
-    "shapes": {},
+    # The built-in data set: small images, and a backbone that has seen generated pictures only.
+    "shapes": {
+        "train-cls": {
+            "backbone": "mobilenet_v2",
+            "weights": "builtin",
+            "epochs": 6,
+            "recam_epochs": 4,
+            "batch_size": 8,
+            "recam_batch_size": 8,
+            "recam_lr": 0.005,
+            "recam_lr_fc1": 0.005,
+            "recam_lr_fc2": 0.2,
+            "crop": 128,
+            "long_side": (128, 208),
+        },
+        "make-seeds": {"scales": (1.0, 0.5, 1.5)},
+        "train-seg": {
+            "network": "lraspp",
+            "epochs": 10,
+            "batch_size": 8,
+            "lr": 0.005,
+            "crop": 128,
+            "scale": (0.8, 1.3),
+        },
+    },
 }
 """Preset name → stage → setting → value."""
 
@@ -48,7 +72,5 @@ def preset_values(preset: str, dataset: str, stage: str) -> Mapping[str, Any]:
     """
     name = BY_DATASET[dataset] if preset == "auto" else preset
     if name not in PRESETS:
-        raise UsageError(
-            f"--preset: unknown preset {preset}", remedy=f"Choose one of auto, {', '.join(PRESETS)}"
-        )
+        raise UsageError(f"--preset: unknown preset {preset}", remedy=f"Choose one of auto, {', '.join(PRESETS)}")
     return PRESETS[name].get(stage, {})

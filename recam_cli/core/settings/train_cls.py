@@ -44,9 +44,7 @@ class TrainClsSettings(DataSettings, HardwareSettings, SeedSettings):
     epochs: int = setting(5, "Epochs of phase 1.", panel=SCHEDULE, minimum=0, maximum=10_000)
     recam_epochs: int = setting(4, "Epochs of phase 2.", panel=SCHEDULE, minimum=1, maximum=10_000)
     batch_size: int = setting(16, "Images per step in phase 1.", panel=SCHEDULE, minimum=1, maximum=4096)
-    recam_batch_size: int = setting(
-        16, "Images per step in phase 2.", panel=SCHEDULE, minimum=1, maximum=4096
-    )
+    recam_batch_size: int = setting(16, "Images per step in phase 2.", panel=SCHEDULE, minimum=1, maximum=4096)
     lr: float = setting(0.1, "Backbone's learning rate in phase 1.", panel=SCHEDULE, minimum=0)
     lr_fc1: float = setting(1.0, "FC1's learning rate in phase 1.", panel=SCHEDULE, minimum=0)
     recam_lr: float = setting(5e-5, "Backbone's learning rate in phase 2.", panel=SCHEDULE, minimum=0)
@@ -60,12 +58,8 @@ class TrainClsSettings(DataSettings, HardwareSettings, SeedSettings):
         maximum=0.999,
     )
     weight_decay: float = setting(1e-4, "Weight decay of all parameters.", panel=SCHEDULE, minimum=0)
-    crop: int = setting(
-        512, "Side of the square training crop, in pixels.", panel=SCHEDULE, minimum=32, maximum=4096
-    )
+    crop: int = setting(512, "Side of the square training crop, in pixels.", panel=SCHEDULE, minimum=32, maximum=4096)
     long_side: tuple[int, ...] = setting(
         (320, 640), "Range of the longer side before cropping: smallest,largest.", panel=SCHEDULE, minimum=16
     )
-    jitter: float = setting(
-        0.0, "Colour jitter, relative; 0 as published.", panel=SCHEDULE, minimum=0, maximum=0.9
-    )
+    jitter: float = setting(0.0, "Colour jitter, relative; 0 as published.", panel=SCHEDULE, minimum=0, maximum=0.9)

@@ -18,12 +18,12 @@ from recam_cli.core.data.transforms import Augmentation
 
 
 class Item(NamedTuple):
-    """One augmented sample: image (3, h, w), labels (K,) multi-hot, mask (h, w) int64 or empty, index in the set."""
+    """One augmented sample: image (3, h, w), labels (K,) multi-hot, mask (h, w) int64 or empty, position in the set."""
 
     image: Tensor
     labels: Tensor
     mask: Tensor
-    index: int
+    position: int
 
 
 class Batch(NamedTuple):
@@ -69,9 +69,7 @@ class TrainingImages(Dataset[Item]):
         return Item(
             torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))),
             torch.from_numpy(self.targets[index]),
-            torch.empty(0, dtype=torch.int64)
-            if labels is None
-            else torch.from_numpy(labels.astype(np.int64)),
+            torch.empty(0, dtype=torch.int64) if labels is None else torch.from_numpy(labels.astype(np.int64)),
             index,
         )
 
@@ -95,7 +93,7 @@ def load_batches(data: TrainingImages, keys: list[list[tuple[int, int]]], worker
     """Yield the batches of `keys` in order, read by `workers` processes (0: in this one)."""
     loader: DataLoader[Item] = DataLoader(
         data,
-        batch_sampler=keys,  # type: ignore[arg-type]
+        batch_sampler=keys,
         num_workers=min(workers, len(keys)),
         collate_fn=_stack,
         worker_init_fn=_quiet_worker,

@@ -46,9 +46,7 @@ def sgd(groups: list[ParameterGroup], momentum: float) -> torch.optim.SGD:
         trainable = [p for p in group.parameters if p.requires_grad]
         if trainable:
             rate = group.learning_rate
-            made.append(
-                {"params": trainable, "lr": rate, "initial_lr": rate, "weight_decay": group.weight_decay}
-            )
+            made.append({"params": trainable, "lr": rate, "initial_lr": rate, "weight_decay": group.weight_decay})
     return torch.optim.SGD(made, momentum=momentum)
 
 
@@ -109,9 +107,7 @@ class Loop:
                 if done >= self.total_batches:
                     break
                 begun = time.monotonic()
-                keys = epoch_batches(
-                    len(self.data), self.batch_size, self.data.seed, self.first_epoch + epoch
-                )
+                keys = epoch_batches(len(self.data), self.batch_size, self.data.seed, self.first_epoch + epoch)
                 keys = keys[: self.total_batches - done]
                 sums: dict[str, float] = {}
                 for batch in load_batches(self.data, keys, self.workers):
@@ -134,9 +130,7 @@ class Loop:
                     **extra,
                 )
 
-    def _step(
-        self, batch: Batch, losses: Callable[[Batch], Losses], epoch: int, done: int
-    ) -> dict[str, float]:
+    def _step(self, batch: Batch, losses: Callable[[Batch], Losses], epoch: int, done: int) -> dict[str, float]:
         if done % self.accumulate == 0:
             set_rates(self.optimiser, self.schedule(done, self.total_batches))
             self.optimiser.zero_grad(set_to_none=True)

@@ -11,9 +11,7 @@ from torch import Tensor
 from recam_cli.core.data.samples import BACKGROUND, IGNORE
 
 
-def segmentation_loss(
-    maps: Sequence[Tensor], masks: Tensor, *, stride: int = 4, balanced: bool = False
-) -> Tensor:
+def segmentation_loss(maps: Sequence[Tensor], masks: Tensor, *, stride: int = 4, balanced: bool = False) -> Tensor:
     """Return the sum of the maps' cross-entropies (DeepLab v2 puts one on each scale and on their maximum).
 
     Logits and masks meet on a grid of one cell per `stride` pixels: the logits are resized to it bilinearly, the

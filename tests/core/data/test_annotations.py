@@ -11,8 +11,7 @@ from recam_cli.core.errors import DataError
 from tests.helpers.tiny_data import annotation_xml
 
 BOMB = (
-    '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;&b;">]>'
-    "<annotation><object><name>&c;</name></object></annotation>"
+    '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;&b;">]><annotation><object><name>&c;</name></object></annotation>'
 )
 OUTSIDE = '<!DOCTYPE a SYSTEM "file:///etc/passwd"><annotation/>'
 

@@ -74,9 +74,7 @@ def test_anything_but_plain_files_inside_is_refused_and_nothing_remains(tmp_path
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.tar", "data"]
 
 
-@pytest.mark.parametrize(
-    ("limit", "value"), [("MAX_MEMBERS", 2), ("MAX_MEMBER_BYTES", 3), ("MAX_TOTAL_BYTES", 11)]
-)
+@pytest.mark.parametrize(("limit", "value"), [("MAX_MEMBERS", 2), ("MAX_MEMBER_BYTES", 3), ("MAX_TOTAL_BYTES", 11)])
 def test_bounds_on_number_and_size_hold(tmp_path, monkeypatch, limit, value):
     tar = write_tar(tmp_path / "a.tar", *(member(f"{INNER}/{i}") for i in range(3)))
     monkeypatch.setattr(archive, limit, value)

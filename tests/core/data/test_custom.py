@@ -46,9 +46,7 @@ def test_photographs_may_be_of_any_type(tmp_path, suffix):
 
 def test_lists_may_hold_file_names_blank_lines_and_windows_line_ends(tmp_path):
     root = make_custom(tmp_path, n=3, splits={})
-    (root / "ImageSets" / "Segmentation" / "train.txt").write_bytes(
-        b"\xef\xbb\xbfimg_000.jpg\r\n\r\n img_001 \r\n"
-    )
+    (root / "ImageSets" / "Segmentation" / "train.txt").write_bytes(b"\xef\xbb\xbfimg_000.jpg\r\n\r\n img_001 \r\n")
     assert [s.id for s in open_custom(root, "train")] == ["img_000", "img_001"]
 
 
@@ -106,9 +104,7 @@ def test_photographs_that_would_share_seeds_and_masks_are_refused(tmp_path, twin
 def test_all_problems_reach_a_listener_and_the_sound_samples_remain(tmp_path):
     root = make_custom(tmp_path)
     add_ids(root, "gone", "../x", "img_000")
-    (root / "labels.csv").write_text(
-        "image,labels\nimg_000,bus zebra\nimg_001,cat\nimg_002,\n", encoding="utf-8"
-    )
+    (root / "labels.csv").write_text("image,labels\nimg_000,bus zebra\nimg_001,cat\nimg_002,\n", encoding="utf-8")
     told = []
     image_set = open_custom(root, "train", tell=told.append)
     assert [s.id for s in image_set] == tiny_ids(4)

@@ -181,11 +181,7 @@ def test_a_folder_of_neither_layout_says_what_is_expected(tmp_path, kind):
         make_folder(tmp_path)
         make_flat(tmp_path, n=1)
         (tmp_path / "labels.csv").unlink()
-    message = (
-        "photographs beside class folders"
-        if kind == "mixed"
-        else "Make one folder per class, or add labels.csv"
-    )
+    message = "photographs beside class folders" if kind == "mixed" else "Make one folder per class, or add labels.csv"
     with pytest.raises(DataError, match=message):
         open_folder(tmp_path, "train")
 

@@ -62,9 +62,7 @@ def test_every_8_bit_mode_becomes_rgb(tmp_path, mode):
 def test_written_pixels_are_read_back(tmp_path, suffix):
     photo, mask = draw_photo((0, 1))
     write_image(tmp_path / f"a{suffix}", photo, quality=100)
-    assert np.abs(read_image(tmp_path / f"a{suffix}").astype(int) - photo).max() <= (
-        6 if suffix == ".jpg" else 0
-    )
+    assert np.abs(read_image(tmp_path / f"a{suffix}").astype(int) - photo).max() <= (6 if suffix == ".jpg" else 0)
     write_mask(tmp_path / "m.png", mask)
     assert np.array_equal(read_mask(tmp_path / "m.png"), mask)
 

@@ -49,9 +49,7 @@ def test_an_image_without_objects_has_no_label(voc):
 
 def test_a_label_file_replaces_the_annotations(voc, tmp_path):
     path = tmp_path / "mine.csv"
-    path.write_text(
-        "image,labels\n" + "".join(f"2007_{i:06d},sofa train\n" for i in range(6)), encoding="utf-8"
-    )
+    path.write_text("image,labels\n" + "".join(f"2007_{i:06d},sofa train\n" for i in range(6)), encoding="utf-8")
     assert open_voc(voc, "val", labels=path).samples[0].labels == (17, 18)
 
 
@@ -131,9 +129,7 @@ def test_without_masks_and_list_train_aug_says_what_is_needed(tmp_path):
         open_voc(make_voc(tmp_path), "train_aug")
 
 
-@pytest.mark.parametrize(
-    ("split", "hint"), [("test", "Choose one of train, val"), ("trainaug", "'train_aug'")]
-)
+@pytest.mark.parametrize(("split", "hint"), [("test", "Choose one of train, val"), ("trainaug", "'train_aug'")])
 def test_other_splits_are_refused(voc, split, hint):
     with pytest.raises(DataError, match=hint):
         open_voc(voc, split)

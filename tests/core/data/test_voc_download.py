@@ -207,9 +207,7 @@ def test_without_network_one_message_says_what_to_put_where(tmp_path):
     assert caught.value.exit_code == ExitCode.BAD_DATA
 
 
-@pytest.mark.parametrize(
-    "url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "x.tar", "http://", "http://[bad"]
-)
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "x.tar", "http://", "http://[bad"])
 def test_other_addresses_are_refused(tmp_path, url):
     with pytest.raises(DataError):
         download_voc(tmp_path, url=url)

@@ -18,9 +18,7 @@ needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 def collect(function, items, workers, **options):
     received = []
-    run_over(
-        function, items, lambda item, result: received.append((item, result)), workers=workers, **options
-    )
+    run_over(function, items, lambda item, result: received.append((item, result)), workers=workers, **options)
     return received
 
 

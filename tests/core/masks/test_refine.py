@@ -107,9 +107,7 @@ def test_tiny_images_work(size):
 def test_the_largest_class_id_fits_and_the_next_is_refused():
     image = np.zeros((4, 4, 3), np.uint8)
 
-    assert (
-        refine_seed(image, Seed(np.array([253]), np.ones((1, 1, 1), np.float32), (4, 4)), 0.3) == 254
-    ).all()
+    assert (refine_seed(image, Seed(np.array([253]), np.ones((1, 1, 1), np.float32), (4, 4)), 0.3) == 254).all()
     with pytest.raises(DataError, match="class id 254"):
         refine_seed(image, Seed(np.array([254]), np.ones((1, 1, 1), np.float32), (4, 4)), 0.3)
 

@@ -11,9 +11,7 @@ from recam_cli.core.errors import UsageError
 from recam_cli.core.masks.unary import hard_unary, probabilities, seed_scores, soft_unary
 
 unit = st.floats(0, 1, width=32)
-score_maps = hnp.arrays(
-    np.float32, st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5)), elements=unit
-)
+score_maps = hnp.arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5)), elements=unit)
 
 
 def test_hard_energies_are_the_published_ones():

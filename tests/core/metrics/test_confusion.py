@@ -93,9 +93,7 @@ def test_a_value_beyond_the_classes_is_refused_naming_file_and_value(truth_wrong
     good, bad = np.zeros((2, 2), np.uint8), np.full((2, 2), value, np.uint8)
     matrix = ConfusionMatrix(3)
     with pytest.raises(DataError, match=rf"{'t' if truth_wrong else 'p'}\.png: mask value {value}"):
-        matrix.update(
-            *((bad, good) if truth_wrong else (good, bad)), truth_name="t.png", prediction_name="p.png"
-        )
+        matrix.update(*((bad, good) if truth_wrong else (good, bad)), truth_name="t.png", prediction_name="p.png")
     assert matrix.total == 0
 
 

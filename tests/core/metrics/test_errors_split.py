@@ -24,9 +24,7 @@ def split(truth, prediction, num_values=NUM_VALUES, ignored="background"):
 @pytest.mark.parametrize("ignored", ["background", "unlabelled"])
 def test_every_share_equals_a_count_pixel_by_pixel(ignored, truth, prediction):
     shares = split(truth, prediction, ignored=ignored)
-    n = count_pixels(
-        [truth], [np.where(prediction == IGNORE, 0, prediction)]
-    )  # either way 255 is "not the object"
+    n = count_pixels([truth], [np.where(prediction == IGNORE, 0, prediction)])  # either way 255 is "not the object"
     labels = range(1, NUM_VALUES)
     for k in labels:
         kinds = {
@@ -78,6 +76,4 @@ def test_the_four_kinds_of_errors_of_a_drawn_example():
     assert found["false_positive"] == 33.33
     assert found["false_positive_background"] == 8.33
     assert found["false_negative_confusion"] == 25.0
-    assert found["iou_foreground"] + found["false_positive"] + found["false_negative"] == pytest.approx(
-        100, abs=0.02
-    )
+    assert found["iou_foreground"] + found["false_positive"] + found["false_negative"] == pytest.approx(100, abs=0.02)

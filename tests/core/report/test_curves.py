@@ -38,9 +38,7 @@ FIGURES = {
     "no scores": lambda: score_curves([]),
     "sweep": lambda: threshold_curves([SWEEP, SweepLine("ReCAM", SWEEP.points)]),
     "no sweep": lambda: threshold_curves([SweepLine("CAM", ())]),
-    "bars": lambda: class_bars(
-        ODD_NAMES, {"CAM": [1.0, None, 100.0, float("nan"), 0.0, 5.0], "ReCAM": [50.0] * 6}
-    ),
+    "bars": lambda: class_bars(ODD_NAMES, {"CAM": [1.0, None, 100.0, float("nan"), 0.0, 5.0], "ReCAM": [50.0] * 6}),
     "no bars": lambda: class_bars([], {}),
     "confusion": lambda: confusion_picture(np.arange(36).reshape(6, 6), ODD_NAMES),
     "empty row": lambda: confusion_picture(np.zeros((2, 2), np.int64), ["background", "cow"]),

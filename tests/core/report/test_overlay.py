@@ -66,9 +66,7 @@ def test_ignored_pixels_are_hatched():
     assert len(np.unique(seen)) == 2 and seen.max() == 255
 
 
-@given(
-    arrays(np.uint8, st.tuples(st.integers(1, 7), st.integers(1, 7)), elements=st.sampled_from([0, 1, 255]))
-)
+@given(arrays(np.uint8, st.tuples(st.integers(1, 7), st.integers(1, 7)), elements=st.sampled_from([0, 1, 255])))
 def test_boundaries_agree_with_a_pixel_by_pixel_search(mask):
     height, width = mask.shape
     expected = np.zeros(mask.shape, bool)

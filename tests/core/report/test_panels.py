@@ -61,9 +61,7 @@ def test_no_panels_no_pictures_no_entries_still_give_a_picture():
 
 
 def test_long_titles_stay_inside_their_panel():
-    row = image_row(
-        [Panel("a title far too long for it " * 9, plain(50, 50)), Panel("b", plain(50, 50))], height=100
-    )
+    row = image_row([Panel("a title far too long for it " * 9, plain(50, 50)), Panel("b", plain(50, 50))], height=100)
     gutter = row[:, 100:112]
     assert (gutter == 255).all()
 

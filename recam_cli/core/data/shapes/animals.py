@@ -12,9 +12,7 @@ from recam_cli.core.data.shapes.texture import Material
 
 def zebra(rng: np.random.Generator, skin: Material) -> Figure:
     """A zebra: striped coat, standing mane."""
-    striped = Material(
-        (226, 220, 208), (36, 32, 32), "stripes", "fur", 0.08, 0.3, 0.1, float(rng.uniform(0.08, 0.14))
-    )
+    striped = Material((226, 220, 208), (36, 32, 32), "stripes", "fur", 0.08, 0.3, 0.1, float(rng.uniform(0.08, 0.14)))
     figure, at = body(rng, striped, Build(neck=0.42, lift=0.8, head=0.29))
     (x, y), (wx, wy) = at.poll, at.withers
     mane = ribbon([(x, y - 0.08), (x - 0.12, (y + wy) / 2 - 0.02), (wx, wy)], 0.03, 0.02, 0.05)
@@ -23,18 +21,14 @@ def zebra(rng: np.random.Generator, skin: Material) -> Figure:
 
 def giraffe(rng: np.random.Generator, skin: Material) -> Figure:
     """A giraffe: long neck and legs, blotched coat."""
-    spotted = Material(
-        (206, 172, 116), (128, 78, 40), "spots", "fur", 0.08, 0.3, 0.1, float(rng.uniform(0.12, 0.2))
-    )
+    spotted = Material((206, 172, 116), (128, 78, 40), "spots", "fur", 0.08, 0.3, 0.1, float(rng.uniform(0.12, 0.2)))
     figure, at = body(rng, spotted, Build(legs=0.8, girth=0.2, neck=0.95, lift=1.1, head=0.24, thick=0.11))
     return [*figure, thin_tail(at, spotted)]
 
 
 def sheep(rng: np.random.Generator, skin: Material) -> Figure:
     """A sheep: a curly fleece over the trunk."""
-    figure, at = body(
-        rng, skin.but(pattern="plain", colour=(70, 62, 58)), Build(legs=0.36, neck=0.24, head=0.2)
-    )
+    figure, at = body(rng, skin.but(pattern="plain", colour=(70, 62, 58)), Build(legs=0.36, neck=0.24, head=0.2))
     angle = np.linspace(0, 2 * np.pi, 15, endpoint=False)
     curls = [ellipse(0.5 * np.cos(a), at.back + 0.22 + 0.24 * np.sin(a), 0.13, 0.12) for a in angle]
     wool = Material((222, 214, 198), grain="leaf", contrast=0.09, bump=1.6)
@@ -46,8 +40,7 @@ def goat(rng: np.random.Generator, skin: Material) -> Figure:
     figure, at = body(rng, skin, Build(legs=0.45, girth=0.2, neck=0.32, head=0.22))
     (x, y), (mx, my) = at.poll, at.muzzle
     horns = [
-        ribbon([(x + d, y - 0.05), (x - 0.06 + d, y - 0.22), (x - 0.24 + d, y - 0.24)], 0.045, 0.01)
-        for d in (0, 0.07)
+        ribbon([(x + d, y - 0.05), (x - 0.06 + d, y - 0.22), (x - 0.24 + d, y - 0.24)], 0.045, 0.01) for d in (0, 0.07)
     ]
     beard = ribbon([(mx - 0.03, my + 0.03), (mx - 0.04, my + 0.10), (mx - 0.07, my + 0.18)], 0.05, 0.01)
     return [
@@ -75,12 +68,8 @@ def dog(rng: np.random.Generator, skin: Material) -> Figure:
 
 def camel(rng: np.random.Generator, skin: Material) -> Figure:
     """A camel: a hump on the back, long low neck."""
-    figure, at = body(
-        rng, skin.but(pattern="plain"), Build(legs=0.62, girth=0.2, neck=0.56, lift=0.75, head=0.24)
-    )
-    hump = blob(
-        [(-0.3, at.back + 0.1), (-0.14, at.back - 0.22), (0.04, at.back - 0.26), (0.22, at.back + 0.1)]
-    )
+    figure, at = body(rng, skin.but(pattern="plain"), Build(legs=0.62, girth=0.2, neck=0.56, lift=0.75, head=0.24))
+    hump = blob([(-0.3, at.back + 0.1), (-0.14, at.back - 0.22), (0.04, at.back - 0.26), (0.22, at.back + 0.1)])
     return [Layer([hump], skin.but(pattern="plain"), 0.15), *figure, thin_tail(at, skin)]
 
 
@@ -90,9 +79,7 @@ def elephant(rng: np.random.Generator, skin: Material) -> Figure:
     figure, at = body(rng, hide, Build(legs=0.42, girth=0.31, neck=0.2, lift=0.4, head=0.12, thick=0.24))
     x, y = at.poll
     columns = [part for px in (-0.36, 0.34) for part in limb([(px, -0.6), (px, -0.05)], [0.13, 0.10])]
-    trunk = ribbon(
-        [(x + 0.08, y), (x + 0.26, y + 0.22), (x + 0.24, -0.2), (x + 0.34, -0.12)], 0.13, 0.035, 0.07
-    )
+    trunk = ribbon([(x + 0.08, y), (x + 0.26, y + 0.22), (x + 0.24, -0.2), (x + 0.34, -0.12)], 0.13, 0.035, 0.07)
     ear = blob([(x - 0.02, y - 0.16), (x - 0.26, y - 0.12), (x - 0.24, y + 0.18), (x - 0.04, y + 0.16)])
     return [
         *figure,

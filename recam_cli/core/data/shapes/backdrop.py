@@ -83,9 +83,7 @@ def _open_country(rng: np.random.Generator, height: int, width: int, row: int) -
     pixels = np.zeros((height, width, 3), dtype=np.float32)
     pixels[:row] = sky(rng, row, width)
     if rng.random() < 0.6:
-        _ridge(
-            rng, pixels, row, rng.uniform(0.06, 0.16), Material((116, 134, 136), grain="cloud", contrast=0.06)
-        )
+        _ridge(rng, pixels, row, rng.uniform(0.06, 0.16), Material((116, 134, 136), grain="cloud", contrast=0.06))
     woods = Material((66, 88, 52), grain="leaf", contrast=0.25)
     if rng.random() < 0.75:
         _ridge(rng, pixels, row, rng.uniform(0.05, 0.22), woods)
@@ -116,9 +114,7 @@ def lake(rng: np.random.Generator, height: int, width: int) -> Backdrop:
     pixels[row:] = ground(rng, height - row, width, (56, 84, 98), (168, 190, 200), "cloud", flat=5.0)
     if shore < height - 4:
         bank_ = ground(rng, height - shore, width, (120, 104, 76), (182, 166, 128), "leaf")
-        edge = np.clip(
-            (np.arange(height - shore)[:, None] - 5 - 4 * cut(rng, "cloud", 1, width, 2.0)) / 4, 0, 1
-        )
+        edge = np.clip((np.arange(height - shore)[:, None] - 5 - 4 * cut(rng, "cloud", 1, width, 2.0)) / 4, 0, 1)
         pixels[shore:] += scaled(bank_ - pixels[shore:], edge)
     return Backdrop(pixels, horizon)
 

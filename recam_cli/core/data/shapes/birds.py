@@ -168,9 +168,7 @@ def heron(rng: np.random.Generator, feathers: Material) -> Figure:
 
 def owl(rng: np.random.Generator, feathers: Material) -> Figure:
     """An owl: upright, with two great eyes."""
-    body = blob(
-        [(0, -1.1), (0.32, -0.95), (0.36, -0.4), (0.16, -0.05), (-0.16, -0.05), (-0.36, -0.4), (-0.32, -0.95)]
-    )
+    body = blob([(0, -1.1), (0.32, -0.95), (0.36, -0.4), (0.16, -0.05), (-0.16, -0.05), (-0.36, -0.4), (-0.32, -0.95)])
     tufts = [polygon([(s * 0.32, -1.2), (s * 0.30, -0.86), (s * 0.08, -1.02)]) for s in (-1, 1)]
     barred = feathers.but(pattern="spots", period=0.1)
     disc = Material((222, 196, 150), grain="fur", contrast=0.1)

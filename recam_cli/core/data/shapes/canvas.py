@@ -115,9 +115,7 @@ class Ownership:
         """
         height, width = (side // SUPERSAMPLING for side in self.owner.shape)
         shares = [
-            cv2.resize(
-                (self.owner == number).astype(np.float32), (width, height), interpolation=cv2.INTER_AREA
-            )
+            cv2.resize((self.owner == number).astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
             for number in range(numbers + 1)
         ]
         return np.asarray(np.argmax(np.stack(shares), axis=0), dtype=np.uint8)

@@ -88,13 +88,9 @@ def body(rng: np.random.Generator, skin: Material, build: Build) -> tuple[Figure
     muzzle = (poll[0] + build.head * float(np.cos(nod)), poll[1] + build.head * float(np.sin(nod)))
     neck = limb([root, poll], [build.thick * 1.25, build.thick * 0.72])
     head = limb([poll, muzzle], [0.095, 0.058])
-    ear = ribbon(
-        [poll, (poll[0] - 0.06, poll[1] - 0.10), (poll[0] - 0.10, poll[1] - 0.17)], 0.045, 0.01, 0.04
-    )
+    ear = ribbon([poll, (poll[0] - 0.06, poll[1] - 0.10), (poll[0] - 0.10, poll[1] - 0.17)], 0.045, 0.01, 0.04)
     near, far = _legs(rng, belly, 0.0), _legs(rng, belly, 0.07)
-    eye = ellipse(
-        poll[0] + 0.3 * (muzzle[0] - poll[0]), poll[1] + 0.25 * (muzzle[1] - poll[1]) - 0.02, 0.02, 0.02
-    )
+    eye = ellipse(poll[0] + 0.3 * (muzzle[0] - poll[0]), poll[1] + 0.25 * (muzzle[1] - poll[1]) - 0.02, 0.02, 0.02)
     figure = [
         Layer(far, skin, 0.05, shade=0.62),
         Layer([trunk, *near, *neck, *head, ear], skin, 0.20),
@@ -110,9 +106,7 @@ def horse(rng: np.random.Generator, skin: Material) -> Figure:
     strands = hair(rng, skin)
     (x, y), (wx, wy) = at.poll, at.withers
     forelock = (x + 0.06, y - 0.09)
-    mane = ribbon(
-        [forelock, (x - 0.07, y - 0.08), (x - 0.15, (y + wy) / 2 - 0.02), (wx, wy)], 0.05, 0.03, 0.11
-    )
+    mane = ribbon([forelock, (x - 0.07, y - 0.08), (x - 0.15, (y + wy) / 2 - 0.02), (wx, wy)], 0.05, 0.03, 0.11)
     return [
         *figure,
         Layer([mane], strands, 0.05, telling=True),

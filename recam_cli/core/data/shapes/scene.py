@@ -81,9 +81,7 @@ def draw_labels(rng: np.random.Generator) -> tuple[int, ...]:
     names = [CLASSES[int(rng.integers(len(CLASSES)))]]
     while len(names) < count:
         family = (
-            FAMILY_OF[names[0]]
-            if rng.random() < _SAME_FAMILY_SHARE
-            else FAMILIES[int(rng.integers(len(FAMILIES)))]
+            FAMILY_OF[names[0]] if rng.random() < _SAME_FAMILY_SHARE else FAMILIES[int(rng.integers(len(FAMILIES)))]
         )
         open_names = [name for name in family.members if name not in names]
         if open_names:
@@ -209,9 +207,7 @@ def _plan(
     return _Plan(objects, [label for _, label in placed], front)
 
 
-def _clutter_behind(
-    rng: np.random.Generator, size: tuple[int, int], horizon: float, count: int
-) -> list[Stencilled]:
+def _clutter_behind(rng: np.random.Generator, size: tuple[int, int], horizon: float, count: int) -> list[Stencilled]:
     height, width = size
     items = []
     for _ in range(count):
@@ -229,9 +225,7 @@ def _occluder(rng: np.random.Generator, size: tuple[int, int], item: Stencilled)
     x = item.pose.x + rng.uniform(left, right) * item.pose.scale
     y = min(item.pose.y + rng.uniform(0.02, 0.10) * size[0], size[0] * 1.02)
     name = _OCCLUDERS[int(rng.integers(len(_OCCLUDERS)))]
-    return Stencilled(
-        CLUTTER[name](rng), Pose(float(x), float(y), float(size[0] * rng.uniform(0.14, 0.26))), size
-    )
+    return Stencilled(CLUTTER[name](rng), Pose(float(x), float(y), float(size[0] * rng.uniform(0.14, 0.26))), size)
 
 
 def _paint(rng: np.random.Generator, stage: Backdrop, behind: list[Stencilled], plan: _Plan) -> np.ndarray:

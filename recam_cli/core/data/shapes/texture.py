@@ -15,9 +15,7 @@ Grain = Literal["cloud", "fine", "fur", "leaf"]
 Pattern = Literal["plain", "patches", "spots", "stripes", "check", "brick", "planks"]
 
 BANK_SIDE = 512
-_BANK_SEED = (
-    20220302  # one fixed library of materials; scenes cut pieces from it at places that their seed draws
-)
+_BANK_SEED = 20220302  # one fixed library of materials; scenes cut pieces from it at places that their seed draws
 
 
 @dataclass(frozen=True)
@@ -100,9 +98,7 @@ def cut(rng: np.random.Generator, grain: Grain, height: int, width: int, zoom: f
 def blend(low: Colour, high: Colour, share: np.ndarray) -> np.ndarray:
     """Return `low` → `high` by `share` (H, W) as float32 (H, W, 3)."""
     # plane by plane: arrays whose innermost side is 3 are slow to broadcast
-    planes = [
-        share * np.float32(end - start) + np.float32(start) for start, end in zip(low, high, strict=True)
-    ]
+    planes = [share * np.float32(end - start) + np.float32(start) for start, end in zip(low, high, strict=True)]
     return np.asarray(cv2.merge([plane.astype(np.float32, copy=False) for plane in planes]))
 
 
@@ -153,9 +149,7 @@ def _marks(material: Material, rng: np.random.Generator, height: int, width: int
     """Return how much of the second colour each place carries, float32 (height, width) in 0..1."""
     period = max(material.period * height, 2.0)
     if material.pattern == "patches":
-        return _soft_step(
-            cut(rng, "cloud", height, width, zoom=max(period / 24, 0.5)) + rng.uniform(-0.5, 0.5), 8
-        )
+        return _soft_step(cut(rng, "cloud", height, width, zoom=max(period / 24, 0.5)) + rng.uniform(-0.5, 0.5), 8)
     if material.pattern == "spots":
         return _soft_step(cut(rng, "leaf", height, width, zoom=max(period / 8, 0.5)) - 0.2, 6)
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)

@@ -171,9 +171,7 @@ def umbrella(rng: np.random.Generator) -> Figure:
 
 def fish(rng: np.random.Generator) -> Figure:
     """A fish with tail and fins."""
-    scales = _bright(rng).but(
-        grain="leaf", contrast=0.16, bump=0.8, pattern="patches", second=(226, 214, 190)
-    )
+    scales = _bright(rng).but(grain="leaf", contrast=0.16, bump=0.8, pattern="patches", second=(226, 214, 190))
     trunk = blob([(0.7, -0.4), (0.3, -0.66), (-0.3, -0.56), (-0.55, -0.4), (-0.3, -0.22), (0.3, -0.14)])
     fins = [
         polygon([(-0.45, -0.4), (-0.85, -0.7), (-0.74, -0.4), (-0.85, -0.08)]),
@@ -219,8 +217,6 @@ def leaf(rng: np.random.Generator) -> Figure:
     """A single broad leaf with veins."""
     blade = blob([(0, -1.1), (0.34, -0.75), (0.38, -0.4), (0, -0.1), (-0.38, -0.4), (-0.34, -0.75)])
     veins = [ribbon([(0, 0), (0, -1.05)], 0.025, 0.008)]
-    veins += [
-        ribbon([(0, y), (s * 0.27, y - 0.14)], 0.012, 0.006) for y in (-0.3, -0.5, -0.7) for s in (-1, 1)
-    ]
+    veins += [ribbon([(0, y), (s * 0.27, y - 0.14)], 0.012, 0.006) for y in (-0.3, -0.5, -0.7) for s in (-1, 1)]
     green = foliage(rng).but(contrast=0.10, bump=0.6)
     return [Layer([blade], green, 0.1), Layer(veins, green, 0.0, 1.5)]

@@ -36,9 +36,7 @@ def lacquer(rng: np.random.Generator) -> Material:
 
 def chassis(rng: np.random.Generator, paint: Material) -> Figure:
     """Return the part that all cars share: lower body, wheels, lamps, doors."""
-    hull = rounded(
-        [(-1.02, -0.16), (-1.02, -0.44), (-0.7, -0.52), (0.5, -0.52), (0.98, -0.42), (1.03, -0.16)]
-    )
+    hull = rounded([(-1.02, -0.16), (-1.02, -0.44), (-0.7, -0.52), (0.5, -0.52), (0.98, -0.42), (1.03, -0.16)])
     sill = box(-0.98, -0.20, 0.98, -0.15)
     doors = [box(x, -0.49, x + 0.014, -0.2) for x in (-0.40, 0.06, 0.50)]
     handles = [box(x, -0.43, x + 0.10, -0.405) for x in (-0.34, 0.12)]
@@ -108,10 +106,7 @@ def pickup(rng: np.random.Generator, paint: Material) -> Figure:
     cab = rounded([(-0.14, -0.48), (-0.12, -0.88), (0.30, -0.90), (0.58, -0.48)])
     pane = rounded([(-0.05, -0.54), (-0.03, -0.81), (0.24, -0.83), (0.44, -0.54)], 1)
     bed = rounded([(-1.0, -0.46), (-1.0, -0.60), (-0.16, -0.60), (-0.16, -0.46)], 1)
-    logs = [
-        ellipse(x, -0.66 - 0.10 * (i % 2), 0.11, 0.10)
-        for i, x in enumerate((-0.85, -0.70, -0.55, -0.40, -0.27))
-    ]
+    logs = [ellipse(x, -0.66 - 0.10 * (i % 2), 0.11, 0.10) for i, x in enumerate((-0.85, -0.70, -0.55, -0.40, -0.27))]
     timber = Material((184, 138, 84), (120, 80, 44), "spots", "fur", 0.12, period=0.3)
     return [
         Layer(logs, timber, 0.05, telling=True),
@@ -126,8 +121,7 @@ def bus(rng: np.random.Generator, paint: Material) -> Figure:
     """A bus: a long box with a row of windows."""
     hull = rounded([(-1.25, -0.14), (-1.25, -1.0), (1.2, -1.0), (1.26, -0.14)])
     panes = [
-        rounded([(x, -0.55), (x, -0.88), (x + 0.30, -0.88), (x + 0.30, -0.55)], 1)
-        for x in np.arange(-1.12, 0.9, 0.37)
+        rounded([(x, -0.55), (x, -0.88), (x + 0.30, -0.88), (x + 0.30, -0.55)], 1) for x in np.arange(-1.12, 0.9, 0.37)
     ]
     stripe = Layer([box(-1.22, -0.42, 1.22, -0.36)], paint.but(colour=(236, 232, 220)), 0.0)
     return [Layer([hull], paint, 0.12), stripe, Layer(panes, _GLASS, 0.03), *wheels((-0.75, 0.75), 0.18)]

@@ -46,9 +46,7 @@ def open_shapes(root: Path, split: str, spec: ShapesSpec | None = None) -> Image
     samples: dict[str, tuple[Sample, ...]] = {name: _ensure_split(root, made_from, name) for name in SPLITS}
     _write_lists(root, samples)
     if not (root / RECORD_NAME).is_file():
-        write_json(
-            root / RECORD_NAME, {**made_from.as_dict(), "classes": list(CLASSES), "counts": _counts(samples)}
-        )
+        write_json(root / RECORD_NAME, {**made_from.as_dict(), "classes": list(CLASSES), "counts": _counts(samples)})
     (root / UNFINISHED_NAME).unlink(missing_ok=True)
     return ImageSet("shapes", root, split, CLASSES, samples[split])
 

@@ -102,9 +102,7 @@ def test_pretraining_draws_a_category_when_none_is_given():
     assert len(drawn) > 4
 
 
-@pytest.mark.parametrize(
-    "values", [{"seed": -1}, {"train": 0}, {"val": 0}, {"size": (32, 160)}, {"size": (128, 4000)}]
-)
+@pytest.mark.parametrize("values", [{"seed": -1}, {"train": 0}, {"val": 0}, {"size": (32, 160)}, {"size": (128, 4000)}])
 def test_specs_that_cannot_be_drawn_are_refused(values):
     with pytest.raises(UsageError, match="shapes"):
         ShapesSpec(**values)

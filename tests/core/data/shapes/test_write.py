@@ -62,9 +62,7 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_other_pictures(made, tm
 def test_a_picture_does_not_depend_on_how_many_there_are(made, tmp_path):
     open_shapes(tmp_path / "more", "train", ShapesSpec(seed=7, train=6, val=3, size=(64, 80)))
     more = digests(tmp_path / "more")
-    assert all(
-        more[name] == digest for name, digest in digests(made).items() if name.endswith((".jpg", ".png"))
-    )
+    assert all(more[name] == digest for name, digest in digests(made).items() if name.endswith((".jpg", ".png")))
 
 
 def test_generation_that_was_cut_short_goes_on_to_the_same_bytes(made, tmp_path, monkeypatch):
@@ -87,9 +85,7 @@ def test_generation_that_was_cut_short_goes_on_to_the_same_bytes(made, tmp_path,
     assert digests(root) == digests(made)
 
 
-@pytest.mark.parametrize(
-    "name", ["JPEGImages/train_0001.jpg", "SegmentationClass/val_0000.png", "labels.csv"]
-)
+@pytest.mark.parametrize("name", ["JPEGImages/train_0001.jpg", "SegmentationClass/val_0000.png", "labels.csv"])
 def test_a_lost_file_is_made_again(made, tmp_path, name):
     root = tmp_path / "copy"
     open_shapes(root, "train", SPEC)

@@ -1,0 +1,38 @@
+"""`recam train-seg`."""
+
+from __future__ import annotations
+
+from recam_cli.commands.common import Call, Command
+from recam_cli.core.settings.train_seg import TrainSegSettings
+from recam_cli.terminal import print_line
+
+
+def _execute(call: Call) -> None:
+    from recam_cli.core.runs.run import Run
+    from recam_cli.stages import train_seg
+
+    run = Run.open(call.run_path)
+    result = train_seg.run(call.resolve(TrainSegSettings, run=run), run, call.reporter)
+
+    def human() -> None:
+        done = "trained" if result.trained else "kept, trained with these settings before"
+        print_line(f"{result.weights}: {done} on {result.images} images, last loss {result.loss:.4f}")
+        if result.predictions is not None:
+            count = result.predicted + result.kept
+            print_line(f"{result.predictions}: {count} predictions ({result.predicted} made, {result.kept} kept)")
+
+    call.show(result.as_dict(), human)
+
+
+TRAIN_SEG = Command(
+    name="train-seg",
+    summary="Train a segmentation network on the pseudo masks and predict held-out images.",
+    settings=TrainSegSettings,
+    execute=_execute,
+    examples=(
+        "recam train-seg",
+        "recam train-seg --labels truth",
+        "recam train-seg --network lraspp --init classifier --run runs/photos",
+    ),
+    has_preset=True,
+)

@@ -1,0 +1,66 @@
+"""The trained networks of a run, checked against its manifest and ready to look at any photograph."""
+
+from __future__ import annotations
+
+import torch
+
+from recam_cli.core.cams.explain import MappedClassifier
+from recam_cli.core.errors import RunError
+from recam_cli.core.hardware import autocast
+from recam_cli.core.models.classifier_files import run_classifier
+from recam_cli.core.models.segmenter_files import find_segmenter, load_segmenter
+from recam_cli.core.models.segmenters import Segmenter
+from recam_cli.core.runs.files import sha256_of
+from recam_cli.core.runs.run import Run
+from recam_cli.core.runs.variants import command
+
+
+def run_mapped_classifier(run: Run, method: str, device: torch.device, precision: str) -> MappedClassifier:
+    """Return the run's classifier of `method`, whose maps are read with the weights of the run's seeds.
+
+    Before there are seeds, FC1 ⊙ FC2 for "recam" and FC1 for "cam", as make-seeds chooses.
+
+    Raises:
+        RunError: as `classifier_files.run_classifier`.
+    """
+    classifier, classes, _ = run_classifier(run, method, device)
+    kind = "product" if method == "recam" else "fc1"
+    for stage in ("make-seeds", "make-seeds-cam"):
+        entry = run.entry(stage)
+        if entry is not None and entry.notes.get("method") == method:
+            kind = str(entry.notes.get("seed_weights", kind))
+
+    def features(batch: torch.Tensor) -> torch.Tensor:
+        with autocast(device, precision):
+            found: torch.Tensor = classifier.backbone(batch)
+            return found
+
+    return MappedClassifier(features, classes, classifier.seed_weights(kind), classifier.fc1.weight.detach())
+
+
+def run_segmenter(run: Run, suffix: str, device: torch.device) -> tuple[Segmenter, tuple[str, ...]] | None:
+    """Return the run's trained segmenter and its class names, or None before train-seg has finished.
+
+    Args:
+        run: the run.
+        suffix: "" for the run's own, "-cam" for the one trained on masks of its plain CAM.
+        device: where it computes.
+
+    Raises:
+        RunError: its file is missing or has changed since train-seg wrote it.
+        DataError: its file is damaged.
+    """
+    stage = f"train-seg{suffix}"
+    entry = run.entry(stage)
+    if entry is None:
+        return None
+    path = find_segmenter(run.path, suffix)
+    if path is None:
+        raise RunError(
+            f"{run.path}: the segmenter that {stage} trained is missing",
+            remedy=f"Restore it, or run: {command(run, 'train-seg', suffix)}",
+        )
+    noted = [output.sha256 for output in entry.outputs.values() if run.path / output.path == path]
+    if noted and noted[0] != sha256_of(path):
+        raise RunError(f"{path} has changed since train-seg wrote it", remedy="Restore it, or train it again")
+    return load_segmenter(path, device)

@@ -1,0 +1,64 @@
+"""The segmenter's file in a run: `segmenter/<network>.safetensors`, with what is needed to rebuild the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recam_cli.core.errors import DataError, RecamError
+from recam_cli.core.models.backbones import build_backbone
+from recam_cli.core.models.checkpoint import load_into, read_about, save_model
+from recam_cli.core.models.segmenters import Segmenter, build_segmenter
+
+FOLDER = "segmenter"
+
+
+def save_segmenter(path: Path, segmenter: Segmenter, classes: tuple[str, ...], **facts: Any) -> None:
+    """Write a segmenter; `facts` (JSON-like, e.g. epochs=12) are kept beside what rebuilds it."""
+    about = {
+        "kind": "segmenter",
+        "network": segmenter.network,
+        "backbone": segmenter.backbone.name,
+        "stride": segmenter.backbone.stride,
+        "msc": segmenter.msc,
+        "classes": list(classes),
+    }
+    save_model(path, segmenter, facts | about)
+
+
+def load_segmenter(path: Path, device: torch.device) -> tuple[Segmenter, tuple[str, ...]]:
+    """Read a segmenter written by `save_segmenter`, in evaluation mode with batch norm folded.
+
+    Returns:
+        The segmenter on `device` and its class names, without background.
+
+    Raises:
+        DataError: missing, damaged, or another network's.
+    """
+    about = read_about(path)
+    if about.get("kind") != "segmenter":
+        raise DataError(f"{path}: not a segmenter but a {about.get('kind', 'file of unknown kind')}")
+    try:
+        classes = tuple(str(name) for name in about["classes"])
+        backbone = build_backbone(str(about["backbone"]), stride=int(about["stride"]), dilation="full")
+        segmenter = build_segmenter(str(about["network"]), backbone, len(classes) + 1, msc=bool(about["msc"]))
+    except (KeyError, TypeError, ValueError, RecamError) as error:
+        raise DataError(f"{path}: damaged header: {error}") from None
+    load_into(path, segmenter)
+    backbone.freeze_statistics()
+    return on_device(segmenter.eval(), device), classes
+
+
+def on_device(segmenter: Segmenter, device: torch.device) -> Segmenter:
+    """Move a segmenter to `device`, in the memory layout that is fastest there."""
+    segmenter.to(device)
+    if device.type != "mps":
+        segmenter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return segmenter
+
+
+def find_segmenter(run_path: Path, suffix: str = "") -> Path | None:
+    """Return the trained segmenter of a run's variant ("", "-cam" or "-truth"), or None."""
+    return next(iter(sorted((run_path / f"{FOLDER}{suffix}").glob("*.safetensors"))), None)

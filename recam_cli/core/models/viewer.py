@@ -1,0 +1,173 @@
+"""All that `recam visualize` looks at a photograph through: classifier, threshold, dense CRF, segmenter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from recam_cli.core.cams.explain import MappedClassifier
+from recam_cli.core.cams.fusion import SCALES
+from recam_cli.core.cams.store import Seed
+from recam_cli.core.errors import RunError
+from recam_cli.core.masks.crf import check_backend
+from recam_cli.core.masks.job import crf_parameters
+from recam_cli.core.masks.refine import refine_seed
+from recam_cli.core.metrics.sources import noted_threshold
+from recam_cli.core.models.run_models import run_mapped_classifier, run_segmenter
+from recam_cli.core.models.segment_inference import predict_image
+from recam_cli.core.models.segmenters import Segmenter
+from recam_cli.core.models.stock import stock_classifier
+from recam_cli.core.runs.run import Run
+from recam_cli.core.runs.variants import Method, resolve_method, variant_suffix
+from recam_cli.core.settings.declare import settings_of
+from recam_cli.core.settings.make_masks import MakeMasksSettings
+from recam_cli.core.settings.resolve import resolve
+
+DEFAULT_THRESHOLD = 0.4
+"""The background's score before the run has made masks and chosen one."""
+
+Refine = Callable[[np.ndarray, Seed], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What was seen in one photograph.
+
+    Attributes:
+        seed: its class maps.
+        label: the seed's mask, uint8 (H, W); None without a threshold.
+        mask: the refined mask; None without the dense CRF.
+        prediction: the segmenter's mask; None without a segmenter.
+    """
+
+    seed: Seed
+    label: np.ndarray | None
+    mask: np.ndarray | None
+    prediction: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Viewer:
+    """What to look through.
+
+    Attributes:
+        name: of the classifier, for titles: "CAM", "ReCAM", "ImageNet <backbone>".
+        classifier: gives scores and maps.
+        scales: of the maps.
+        threshold: the background's score; None gives maps only.
+        chosen: "given", "default", or as make-masks notes it; None without a threshold.
+        refine: makes the mask of (image, seed); None leaves it out.
+        segmenter: gives the prediction; None leaves it out.
+        precision: the segmenter's.
+    """
+
+    name: str
+    classifier: MappedClassifier
+    scales: tuple[float, ...]
+    threshold: float | None = None
+    chosen: str | None = None
+    refine: Refine | None = None
+    segmenter: Segmenter | None = None
+    precision: str = "fp32"
+
+    def look(self, image: np.ndarray, classes: Sequence[int]) -> View:
+        """Look at a photograph, uint8 (H, W, 3), for the class ids given; the prediction is of all classes."""
+        seed = self.classifier.seed(image, classes, scales=self.scales)
+        label = None if self.threshold is None else seed.label(self.threshold)
+        mask = None if self.refine is None else self.refine(image, seed)
+        if self.segmenter is None:
+            return View(seed, label, mask, None)
+        return View(seed, label, mask, predict_image(self.segmenter, image, precision=self.precision)[0])
+
+
+def stock_viewer(
+    backbone: str, source: str, scales: tuple[float, ...] | None, device: torch.device, precision: str
+) -> Viewer:
+    """Look through a stock ImageNet classifier: maps only. Arguments and errors as `stock.stock_classifier`."""
+    classifier = stock_classifier(backbone, source, device)
+    return Viewer(f"ImageNet {backbone}", classifier, scales or SCALES, precision=precision)
+
+
+def run_viewer(
+    run: Run,
+    method: Method,
+    scales: tuple[float, ...] | None,
+    threshold: float | None,
+    device: torch.device,
+    precision: str,
+    *,
+    crf: bool,
+) -> Viewer:
+    """Look through the networks of a run.
+
+    Args:
+        run: with a finished train-cls.
+        method: whose maps; "run" for what the classifier was trained as.
+        scales: of the maps; None takes those of the run's seeds.
+        threshold: the background's score; None takes that of the run's masks.
+        device: where the networks compute.
+        precision: "fp32" or "bf16".
+        crf: whether the dense CRF makes a mask.
+
+    Raises:
+        UsageError: the dense CRF is asked for and not installed.
+        RunError: a network is missing, has changed, or knows other classes.
+    """
+    if crf:
+        check_backend()
+    kind, suffix = resolve_method(run, method), variant_suffix(run, method)
+    classifier = run_mapped_classifier(run, kind, device, precision)
+    value, chosen = _threshold(run, suffix, threshold)
+    found = run_segmenter(run, suffix, device)
+    if found is not None and found[1] != classifier.classes:
+        raise RunError(f"{run.path}: its segmenter knows other classes than its classifier")
+    return Viewer(
+        name={"cam": "CAM", "recam": "ReCAM"}[kind],
+        classifier=classifier,
+        scales=scales or _seed_scales(run, suffix),
+        threshold=value,
+        chosen=chosen,
+        refine=_refiner(run, suffix, value) if crf else None,
+        segmenter=found[0] if found is not None else None,
+        precision=precision,
+    )
+
+
+def _threshold(run: Run, suffix: str, given: float | None) -> tuple[float, str]:
+    if given is not None:
+        return given, "given"
+    noted, chosen = noted_threshold(run, f"make-masks{suffix}")
+    if noted is None:
+        return DEFAULT_THRESHOLD, "default"
+    return noted, chosen or "given"
+
+
+def _seed_scales(run: Run, suffix: str) -> tuple[float, ...]:
+    entry = run.entry(f"make-seeds{suffix}")
+    noted = entry.settings.get("scales") if entry is not None else None
+    return tuple(float(s) for s in noted) if noted else SCALES
+
+
+def _refiner(run: Run, suffix: str, threshold: float) -> Refine:
+    """Return the dense CRF with the parameters of the run's masks, or the default ones before there are any."""
+    entry = run.entry(f"make-masks{suffix}")
+    noted = entry.settings if entry is not None else {}
+    crf = {n for n in settings_of(MakeMasksSettings) if n.startswith(("crf_", "soft_", "unary"))}
+    masks = resolve(MakeMasksSettings, flags={}, run={k: v for k, v in noted.items() if k in crf}).settings
+
+    def refine(image: np.ndarray, seed: Seed) -> np.ndarray:
+        return refine_seed(
+            image,
+            seed,
+            threshold,
+            parameters=crf_parameters(masks),
+            unary=masks.unary,
+            certainty=masks.crf_certainty,
+            scaling=masks.soft_scaling,
+            temperature=masks.soft_temperature,
+        )
+
+    return refine

@@ -1,0 +1,58 @@
+"""Pictures named after photographs: one photograph never overwrites what was made of another."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from recam_cli.core.runs.files import write_bytes
+
+_KEY = "recam-photograph"
+
+
+def write_picture(folder: Path, photo: Path, pixels: np.ndarray) -> Path:
+    """Write a picture of `photo` as `<folder>/<stem>.png`, whole or not at all.
+
+    Where a file of that name is not an earlier picture of the same photograph, it becomes `<stem>-2.png`, and so on.
+    The picture bears a hash of the photograph's path, not the path itself, to tell.
+
+    Args:
+        folder: made if needed.
+        photo: the photograph.
+        pixels: uint8 (H, W, 3).
+
+    Returns:
+        The path written.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    mark = _mark(photo)
+    path, serial = folder / f"{photo.stem}.png", 1
+    while path.exists() and _mark_in(path) != mark:
+        serial += 1
+        path = folder / f"{photo.stem}-{serial}.png"
+    about = PngInfo()
+    about.add_text(_KEY, mark)
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG", pnginfo=about)
+    write_bytes(path, buffer.getvalue())
+    return path
+
+
+def _mark(photo: Path) -> str:
+    return hashlib.sha256(str(photo.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _mark_in(path: Path) -> str | None:
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            found = image.info.get(_KEY)
+    except Exception:  # whatever it is, it is not ours
+        return None
+    return found if isinstance(found, str) else None

@@ -1,0 +1,178 @@
+"""The figures of a run, taken from its manifest: summary, notes, tables by class, settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from recam_cli.core.errors import RunError
+from recam_cli.core.report.curves import SweepLine
+from recam_cli.core.report.html import ClassTable, StageSettings, SummaryRow
+from recam_cli.core.runs.manifest import StageEntry
+from recam_cli.core.runs.run import Run
+
+OWN_STAGE = "report"
+_PREFIX = "evaluate-"
+_MAKERS = {"seeds": "make-seeds", "masks": "make-masks", "segmentation": "train-seg"}
+_ORDER = ("-cam", "", "-truth")
+"""Plain CAM before ReCAM, the supervised reference last."""
+_SWEPT = "swept with ground truth"
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """One finished evaluation.
+
+    Attributes:
+        of: "seeds", "masks" or "segmentation".
+        suffix: whose they are: "" the run's own, "-cam" its plain CAM's, "-truth" the supervised reference's.
+        split: the images scored.
+        figures: as `EvaluateResult.summary`, and `per_class`.
+        curve: mIoU over thresholds, seeds only.
+    """
+
+    of: str
+    suffix: str
+    split: str
+    figures: dict[str, Any]
+    curve: SweepLine | None
+
+
+def method_name(run: Run, suffix: str) -> str:
+    """Return whose files a suffix means: "CAM", "ReCAM", or "true masks"."""
+    if suffix == "-truth":
+        return "true masks"
+    entry = run.manifest.stages.get("train-cls")
+    trained = entry.settings.get("method", "recam") if entry is not None else "recam"
+    return "CAM" if suffix == "-cam" or trained == "cam" else "ReCAM"
+
+
+def title_of(run: Run, of: str, suffix: str) -> str:
+    """Return what is scored, in words: "ReCAM seeds", "segmentation (ReCAM masks)"."""
+    name = method_name(run, suffix)
+    if of != "segmentation":
+        return f"{name} {of}"
+    return f"segmentation ({name})" if suffix == "-truth" else f"segmentation ({name} masks)"
+
+
+def evaluations(run: Run) -> list[Evaluation]:
+    """Return the run's finished evaluations, seeds first, CAM before ReCAM.
+
+    Raises:
+        RunError: the file with an evaluation's curve is damaged.
+    """
+    found = []
+    for stage, entry in run.manifest.stages.items():
+        of, split = str(entry.metrics.get("of")), str(entry.metrics.get("split"))
+        start, end = f"{_PREFIX}{of}", f"-{split}"
+        if entry.state != "done" or of not in _MAKERS or not (stage.startswith(start) and stage.endswith(end)):
+            continue
+        suffix = stage[len(start) : len(stage) - len(end)]
+        curve = _curve(run, stage, entry, method_name(run, suffix)) if of == "seeds" else None
+        found.append(Evaluation(of, suffix, split, dict(entry.metrics), curve))
+    return sorted(found, key=lambda e: (list(_MAKERS).index(e.of), _rank(e.suffix), e.split))
+
+
+def summary_rows(run: Run, scored: Sequence[Evaluation]) -> list[SummaryRow]:
+    """Return one line per stage and split scored; a stage that nobody scored has a line, too."""
+    rows = []
+    entry = run.manifest.stages.get("train-cls")
+    if entry is not None:
+        rows.append(SummaryRow("classifier", seconds=entry.seconds, note=_classifier_note(entry)))
+    for of, maker in _MAKERS.items():
+        for suffix in _ORDER:
+            made = run.manifest.stages.get(maker + suffix)
+            own = [e for e in scored if (e.of, e.suffix) == (of, suffix)]
+            title = title_of(run, of, suffix)
+            if made is not None and not own:
+                note = "not evaluated" if made.state == "done" else made.state
+                rows.append(SummaryRow(title, seconds=made.seconds, note=note))
+            for index, one in enumerate(own):
+                seconds = made.seconds if made is not None and index == 0 else None
+                rows.append(SummaryRow(title, one.figures.get("miou"), seconds, one.split, _threshold_note(one)))
+    return rows
+
+
+def notes(run: Run, scored: Sequence[Evaluation]) -> list[str]:
+    """Return what the reader must know about the figures."""
+    said = []
+    if any(e.figures.get("threshold_chosen") == _SWEPT for e in scored):
+        said.append(
+            f"Thresholds “{_SWEPT}” saw the true masks: their figures are upper bounds. "
+            "“label-free” ones were chosen without."
+        )
+    if not scored:
+        said.append(f"Nothing has been scored yet; with true masks: recam evaluate --of seeds --run {run.path}")
+    unfinished = [f"{name} {e.state}" for name, e in run.manifest.stages.items() if e.state != "done"]
+    unfinished = [text for text in unfinished if not text.startswith(OWN_STAGE + " ")]
+    return [*said, f"Not finished: {', '.join(unfinished)}."] if unfinished else said
+
+
+def class_tables(run: Run, scored: Sequence[Evaluation]) -> list[ClassTable]:
+    """Return IoU by class, one table per split, and the classifier's average precision."""
+    tables = []
+    for split in dict.fromkeys(e.split for e in scored):
+        own = [e for e in scored if e.split == split and isinstance(e.figures.get("per_class"), dict)]
+        names = dict.fromkeys(name for e in own for name in e.figures["per_class"])
+        columns = tuple(title_of(run, e.of, e.suffix) for e in own)
+        rows = tuple((name, tuple(e.figures["per_class"].get(name) for e in own)) for name in names)
+        if rows:
+            tables.append(ClassTable(f"IoU on {split} (%)", columns, rows))
+    entry = run.manifest.stages.get("train-cls")
+    precision = entry.metrics.get("average_precision") if entry is not None else None
+    if isinstance(precision, dict) and precision:
+        rows = tuple((name, (value,)) for name, value in precision.items())
+        tables.append(ClassTable("Average precision of the classifier, held-out images (%)", ("AP",), rows))
+    return tables
+
+
+def stage_settings(run: Run) -> list[StageSettings]:
+    """Return every stage's command and settings with their sources, in the order they were run."""
+    return [
+        StageSettings(
+            name,
+            entry.command,
+            tuple((key, value, entry.sources.get(key, "default")) for key, value in entry.settings.items()),
+        )
+        for name, entry in run.manifest.stages.items()
+        if name != OWN_STAGE
+    ]
+
+
+def _curve(run: Run, stage: str, entry: StageEntry, name: str) -> SweepLine | None:
+    output = entry.outputs.get(f"{stage[len(_PREFIX) :]}.json")
+    path = run.path / output.path if output is not None else None
+    if path is None or not path.is_file():
+        return None
+    try:
+        return SweepLine.of(name, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise RunError(f"{path}: damaged evaluation: {error}", remedy="Run the evaluation again") from None
+
+
+def _rank(suffix: str) -> int:
+    return _ORDER.index(suffix) if suffix in _ORDER else len(_ORDER)
+
+
+def _classifier_note(entry: StageEntry) -> str:
+    parts = [str(entry.notes.get("backbone", ""))] if entry.notes.get("backbone") else []
+    for key, name in (("cam_map", "CAM"), ("recam_map", "ReCAM")):
+        if isinstance(entry.metrics.get(key), int | float):
+            parts.append(f"mAP {entry.metrics[key]:.1f} % after {name}")
+    if entry.state != "done":
+        parts.append(entry.state)
+    return ", ".join(parts)
+
+
+def _threshold_note(one: Evaluation) -> str:
+    threshold, label_free = one.figures.get("threshold"), one.figures.get("label_free")
+    parts = []
+    if isinstance(threshold, int | float):
+        chosen = one.figures.get("threshold_chosen")
+        parts.append(f"threshold {threshold:.2f}" + (f" ({chosen})" if chosen else ""))
+    label_free = label_free if isinstance(label_free, dict) else {}
+    if label_free.get("miou") is not None and label_free.get("threshold") != threshold:
+        parts.append(f"label-free at {label_free['threshold']:.2f}: {label_free['miou']:.1f}")
+    return "; ".join(parts)

@@ -1,0 +1,189 @@
+"""demo: every stage in turn on the built-in data set, then a table, a contact sheet and the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from recam_cli.core.data.shapes import ShapesSpec, open_shapes
+from recam_cli.core.errors import RunError
+from recam_cli.core.hardware import choose_device, choose_precision
+from recam_cli.core.metrics.figures import percent
+from recam_cli.core.metrics.result import EvaluateResult
+from recam_cli.core.report.canvas import png_bytes
+from recam_cli.core.report.comparison import ComparisonSheet, telling_samples
+from recam_cli.core.reporter import Reporter
+from recam_cli.core.runs.files import write_bytes
+from recam_cli.core.runs.run import RUNS_FOLDER, Run
+from recam_cli.core.settings.declare import settings_of
+from recam_cli.core.settings.demo import DemoSettings
+from recam_cli.core.settings.evaluate import EvaluateSettings
+from recam_cli.core.settings.make_masks import MakeMasksSettings
+from recam_cli.core.settings.make_seeds import MakeSeedsSettings
+from recam_cli.core.settings.presets import preset_values
+from recam_cli.core.settings.report import ReportSettings
+from recam_cli.core.settings.resolve import Resolved, resolve
+from recam_cli.core.settings.train_cls import TrainClsSettings
+from recam_cli.core.settings.train_seg import TrainSegSettings
+from recam_cli.stages import evaluate, make_masks, make_seeds, report, train_cls, train_seg
+
+PRESET = "shapes"
+SHEET = "demo.png"
+
+S = TypeVar("S")
+R = TypeVar("R")
+Changes = Mapping[str, Mapping[str, Any]]
+"""Stage name → setting → value that wins over the preset."""
+
+
+@dataclass(frozen=True)
+class DemoRow:
+    """One line of the table.
+
+    Attributes:
+        name: what was made.
+        split: the images it was scored on.
+        miou: in percent; nothing behind it has seen a true mask. None where nothing is scored.
+        best: of seeds, the highest mIoU in percent of any threshold, which is chosen with the true masks.
+        best_threshold: that threshold.
+        seconds: wall-clock time of making it.
+    """
+
+    name: str
+    split: str
+    seconds: float
+    miou: float | None = None
+    best: float | None = None
+    best_threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo made.
+
+    Attributes:
+        run: the run directory.
+        data: the drawn data set.
+        rows: the table.
+        sheet: the contact sheet, a PNG.
+        report: the HTML report.
+        seconds: wall-clock time of everything.
+    """
+
+    run: Path
+    data: Path
+    rows: tuple[DemoRow, ...]
+    sheet: Path
+    report: Path
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        paths = {name: str(getattr(self, name)) for name in ("run", "data", "sheet", "report")}
+        return {**paths, "rows": [vars(row) for row in self.rows], "seconds": self.seconds}
+
+
+def run(resolved: Resolved[DemoSettings], reporter: Reporter, *, changes: Changes | None = None) -> DemoResult:
+    """Run all stages from nothing.
+
+    Args:
+        resolved: the settings.
+        reporter: receives messages and progress.
+        changes: values that win over the preset, by stage.
+
+    Raises:
+        RunError: the run directory or the folder of its images exists already.
+        UsageError: as the stages.
+    """
+    settings = resolved.settings
+    out = settings.out or RUNS_FOLDER / f"demo-{datetime.now():%Y%m%d-%H%M%S}"
+    data = out.with_name(f"{out.name}-data")
+    for path in (out, data):
+        if path.exists():
+            raise RunError(f"{path} exists already", remedy="Choose another --out, or move it away")
+    return _Demo(settings, out, data.absolute(), reporter, changes or {}).run()
+
+
+@dataclass
+class _Demo:
+    """One demo under way."""
+
+    settings: DemoSettings
+    out: Path
+    data: Path
+    reporter: Reporter
+    changes: Changes
+    rows: list[DemoRow] = field(default_factory=list)
+
+    def run(self) -> DemoResult:
+        begun = time.monotonic()
+        spec = ShapesSpec(seed=self.settings.seed, train=self.settings.images, val=self.settings.val_images)
+        drawn = self._timed(lambda: open_shapes(self.data, "train", spec))
+        self._row("images", "", drawn[1])
+        trained = self._timed(self._train_classifier)
+        self._row("classifier", "train", trained[1])
+        run = Run.open(self.out)
+        self._seeds(run)
+        segmented = self._timed(
+            lambda: train_seg.run(self._resolved(TrainSegSettings, "train-seg"), run, self.reporter)
+        )
+        scored = self._evaluate(run, "segmentation", "val")
+        self._row("segmentation", "val", segmented[1], scored.miou)
+        sheet = self._draw(run)
+        page = report.run(self._resolved(ReportSettings, "report"), run, self.reporter).page
+        seconds = round(time.monotonic() - begun, 1)
+        return DemoResult(self.out, self.data, tuple(self.rows), sheet, page, seconds)
+
+    def _train_classifier(self) -> None:
+        train_cls.run(self._resolved(TrainClsSettings, "train-cls"), self.out, self.reporter, preset=PRESET)
+
+    def _seeds(self, run: Run) -> None:
+        """Make, refine and score the seeds and masks of CAM and of ReCAM."""
+        methods = {"cam": "CAM", "recam": "ReCAM"}
+        seconds: dict[str, float] = {}
+        for method in methods:
+            seeds = self._resolved(MakeSeedsSettings, "make-seeds", method=method)
+            seconds[f"{method} seeds"] = self._timed(lambda s=seeds: make_seeds.run(s, run, self.reporter))[1]  # type: ignore[misc]
+            masks = self._resolved(MakeMasksSettings, "make-masks", method=method)
+            seconds[f"{method} masks"] = self._timed(lambda m=masks: make_masks.run(m, run, self.reporter))[1]  # type: ignore[misc]
+        for of in ("seeds", "masks"):
+            for method, name in methods.items():
+                result = self._evaluate(run, of, "train", method=method)
+                took = seconds[f"{method} {of}"]
+                if of == "masks":
+                    self._row(f"{name} masks", "train", took, result.miou)
+                else:
+                    free = percent(result.label_free[1]) if result.label_free else None
+                    self._row(f"{name} seeds", "train", took, free, result.miou, result.threshold)
+
+    def _evaluate(self, run: Run, of: str, split: str, **values: Any) -> EvaluateResult:
+        resolved = self._resolved(EvaluateSettings, "evaluate", of=of, split=split, **values)
+        return evaluate.run(resolved, run, self.reporter)
+
+    def _draw(self, run: Run) -> Path:
+        device = choose_device(self.settings.device)
+        sheet = ComparisonSheet(run, device, choose_precision(self.settings.precision, device))
+        images = open_shapes(self.data, "train")
+        path = self.out / SHEET
+        write_bytes(path, png_bytes(sheet.draw(images, telling_samples(images, self.settings.pictures))))
+        return path
+
+    def _resolved(self, cls: type[S], stage: str, **values: Any) -> Resolved[S]:
+        """Return a stage's settings: the preset's, unless `values` or the demo's own settings say otherwise."""
+        known = settings_of(cls)
+        shared = ("seed", "device", "precision", "workers")
+        flags = {name: getattr(self.settings, name) for name in shared if name in known}
+        flags |= {"dataset": PRESET, "data_root": self.data, **values, **self.changes.get(stage, {})}
+        return resolve(cls, flags=flags, preset=preset_values(PRESET, PRESET, stage))
+
+    def _row(self, name: str, split: str, seconds: float, *figures: float | None) -> None:
+        self.rows.append(DemoRow(name, split, round(seconds, 1), *figures))
+
+    def _timed(self, work: Callable[[], R]) -> tuple[R, float]:
+        begun = time.monotonic()
+        result = work()
+        return result, time.monotonic() - begun

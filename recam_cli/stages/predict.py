@@ -1,0 +1,260 @@
+"""predict: the run's segmenter writes one palette mask per photograph."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recam_cli.core.data.images import read_mask, write_image, write_mask
+from recam_cli.core.data.photos import Failure, Photo, find_photos, fitted, read_ahead
+from recam_cli.core.data.transforms import resized_mask
+from recam_cli.core.errors import DataError, RecamError, RunError, UsageError
+from recam_cli.core.hardware import choose_device, choose_precision, prepare_process
+from recam_cli.core.masks.crf import check_backend
+from recam_cli.core.masks.shares import shares
+from recam_cli.core.models.run_models import run_segmenter
+from recam_cli.core.models.segment_inference import predict_image
+from recam_cli.core.models.segmenters import Segmenter
+from recam_cli.core.models.upscale import upscaled_mask
+from recam_cli.core.report.overlay import mask_overlay
+from recam_cli.core.reporter import Reporter
+from recam_cli.core.runs.run import Run
+from recam_cli.core.runs.variants import command, variant_suffix
+from recam_cli.core.settings.predict import PredictSettings
+from recam_cli.core.settings.resolve import Resolved
+
+FOLDER = "predict"
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """One photograph's mask.
+
+    Attributes:
+        image: the photograph.
+        mask: the PNG.
+        shares: of its pixels by name, background included.
+        kept: whether it was there before.
+    """
+
+    image: Path
+    mask: Path
+    shares: dict[str, float]
+    kept: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {"image": str(self.image), "mask": str(self.mask), "classes": self.shares, "kept": self.kept}
+
+
+@dataclass(frozen=True)
+class PredictResult:
+    """All masks of one call.
+
+    Attributes:
+        folder: where they lie.
+        predicted: in the order of the photographs.
+        failed: photographs, or masks there before, that could not be used.
+        overlays: number of overlays written.
+    """
+
+    folder: Path
+    predicted: tuple[Predicted, ...]
+    failed: tuple[Failure, ...]
+    overlays: int
+
+    @property
+    def kept(self) -> int:
+        """Number of masks that were there before."""
+        return sum(one.kept for one in self.predicted)
+
+    @property
+    def made(self) -> int:
+        """Number of masks made by this call."""
+        return len(self.predicted) - self.kept
+
+    def class_counts(self) -> list[tuple[str, int]]:
+        """Return the classes found with their number of photographs, the most frequent first."""
+        counts = Counter(name for one in self.predicted for name in one.shares if name != "background")
+        return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {
+            "folder": str(self.folder),
+            "made": self.made,
+            "kept": self.kept,
+            "overlays": self.overlays,
+            "images": [one.as_dict() for one in self.predicted],
+            "failed": [one.as_dict() for one in self.failed],
+        }
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What is written for one photograph."""
+
+    photo: Photo
+    mask: Path
+    overlay: Path | None
+
+    def kept(self, settings: PredictSettings) -> bool:
+        """Return whether the mask is there and stays."""
+        return self.mask.exists() and not settings.overwrite
+
+
+def run(resolved: Resolved[PredictSettings], run: Run, reporter: Reporter, places: Sequence[Path]) -> PredictResult:
+    """Segment photographs; one that cannot be used is warned of and left out.
+
+    Args:
+        resolved: the settings.
+        run: with a finished train-seg.
+        reporter: where messages and progress go.
+        places: files and folders.
+
+    Raises:
+        UsageError: the masks would lie among the photographs, or the dense CRF is not installed.
+        RunError: there is no segmenter, or it has changed.
+        DataError: no photograph, or two that would share one mask.
+    """
+    settings = resolved.settings
+    if settings.crf:
+        check_backend()
+    suffix = variant_suffix(run, settings.method)
+    folder = settings.out or run.path / FOLDER
+    targets = _targets(settings, places, folder)
+    prepare_process()
+    device = choose_device(settings.device)
+    found = run_segmenter(run, suffix, device)
+    if found is None:
+        raise RunError(
+            f"{run.path} has no trained segmenter", remedy=f"Train it with: {command(run, 'train-seg', suffix)}"
+        )
+    segmenter, classes = found
+    worker = _Predictor(settings, segmenter, classes, choose_precision(settings.precision, device))
+    return worker.run(targets, folder, reporter)
+
+
+def _targets(settings: PredictSettings, places: Sequence[Path], folder: Path) -> list[_Target]:
+    for place in places:
+        if place.is_dir() and place.resolve() == folder.resolve():
+            raise UsageError(
+                f"--out {folder} is where the photographs lie", remedy="Choose another folder for the masks"
+            )
+    photos = find_photos(places, recursive=settings.recursive, leave_out=folder)
+    owners: dict[Path, Path] = {}
+    sources = {photo.path.resolve() for photo in photos}
+    targets = []
+    for photo in photos:
+        base = folder / photo.name
+        mask, overlay = base.with_name(f"{base.name}.png"), base.with_name(f"{base.name}_overlay.jpg")
+        written = (mask, overlay) if settings.overlay else (mask,)
+        for path in written:
+            if (other := owners.setdefault(path, photo.path)) != photo.path:
+                raise DataError(
+                    f"{other} and {photo.path} would both be written to {path}",
+                    remedy="Rename one of them, or predict them into two folders",
+                )
+            if path.resolve() in sources:
+                raise UsageError(f"{path} is one of the photographs", remedy="Choose another --out")
+        targets.append(_Target(photo, mask, overlay if settings.overlay else None))
+    return targets
+
+
+@dataclass(frozen=True, eq=False)
+class _Predictor:
+    """Segments photographs one by one."""
+
+    settings: PredictSettings
+    segmenter: Segmenter
+    classes: tuple[str, ...]
+    precision: str
+
+    def run(self, targets: list[_Target], folder: Path, reporter: Reporter) -> PredictResult:
+        predicted: dict[Path, Predicted] = {}
+        failed: list[Failure] = []
+        overlays = 0
+        todo = {t.photo.path: t for t in targets if not self._finished(t)}
+        with reporter.track("Predicting", len(targets)) as progress:
+            for target in targets:
+                if target.photo.path not in todo:
+                    self._guarded(target, None, predicted, failed, reporter)
+                    progress.advance()
+            photos = read_ahead(list(todo), max_pixels=self.settings.max_pixels, workers=self.settings.workers)
+            for path, image in photos:
+                if self._guarded(todo[path], image, predicted, failed, reporter):
+                    overlays += self.settings.overlay
+                progress.advance()
+        order = [t.photo.path for t in targets if t.photo.path in predicted]
+        return PredictResult(folder, tuple(predicted[path] for path in order), tuple(failed), overlays)
+
+    def _finished(self, target: _Target) -> bool:
+        return target.kept(self.settings) and (target.overlay is None or target.overlay.exists())
+
+    def _guarded(
+        self,
+        target: _Target,
+        image: np.ndarray | RecamError | None,
+        predicted: dict[Path, Predicted],
+        failed: list[Failure],
+        reporter: Reporter,
+    ) -> bool:
+        """Note what became of one photograph; returns whether it is among the `predicted`."""
+        path = target.photo.path
+        try:
+            if isinstance(image, RecamError):
+                raise image
+            predicted[path] = self._one(target, image)
+        except DataError as error:
+            failed.append(Failure(path, str(error)))
+            reporter.warn(str(error))
+            return False
+        return True
+
+    def _one(self, target: _Target, image: np.ndarray | None) -> Predicted:
+        kept = target.kept(self.settings)
+        if kept:
+            mask = read_mask(target.mask, max_pixels=self.settings.max_pixels)
+        else:
+            assert image is not None
+            mask = self._mask(image)
+            write_mask(target.mask, mask)
+        if image is not None and target.overlay is not None:
+            _write_overlay(target.overlay, target.mask, image, mask, self.settings.long_side)
+        return Predicted(target.photo.path, target.mask, shares(mask, self.classes), kept)
+
+    def _mask(self, image: np.ndarray) -> np.ndarray:
+        settings, small = self.settings, fitted(image, self.settings.long_side)
+        _, probabilities = predict_image(
+            self.segmenter,
+            small,
+            scales=settings.eval_scales,
+            flip=settings.flip,
+            crf=settings.crf,
+            precision=self.precision,
+        )
+        return upscaled_mask(probabilities, (image.shape[0], image.shape[1]))
+
+
+def _write_overlay(path: Path, mask_path: Path, image: np.ndarray, mask: np.ndarray, long_side: int) -> None:
+    if mask.shape != image.shape[:2]:
+        raise DataError(
+            f"{mask_path} has {mask.shape[1]}×{mask.shape[0]} pixels, its photograph {image.shape[1]}×{image.shape[0]}",
+            remedy="Make it anew with --overwrite",
+        )
+    small = fitted(image, long_side)
+    write_image(path, mask_overlay(small, resized_mask(mask, (small.shape[0], small.shape[1]))), quality=90)
+
+
+def found_text(result: PredictResult, *, most: int = 6) -> str:
+    """Return the classes found in words: "cow in 12, grass in 9"; the rest counted."""
+    counts = result.class_counts()
+    if not counts:
+        return "no class found"
+    listed = ", ".join(f"{name} in {count}" for name, count in counts[:most])
+    return listed + (f" and {len(counts) - most} more classes" if len(counts) > most else "")

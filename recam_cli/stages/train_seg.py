@@ -1,0 +1,295 @@
+"""train-seg: train a segmentation network on pseudo masks (or the true ones), then predict the held-out split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recam_cli.core.data.images import read_size, write_mask
+from recam_cli.core.data.reading import read_batches
+from recam_cli.core.data.registry import available_splits, open_dataset
+from recam_cli.core.data.samples import ImageSet, Sample
+from recam_cli.core.errors import DataError, RunError
+from recam_cli.core.hardware import choose_device, choose_precision, prepare_process
+from recam_cli.core.masks.crf import check_backend
+from recam_cli.core.models.checkpoint import read_about
+from recam_cli.core.models.segment_inference import predict_masks
+from recam_cli.core.models.segmenter_files import FOLDER, load_segmenter, on_device, save_segmenter
+from recam_cli.core.models.segmenter_start import find_start, resolve_backbone, start_backbone
+from recam_cli.core.models.segmenters import build_segmenter
+from recam_cli.core.reporter import Reporter
+from recam_cli.core.runs.files import fingerprint
+from recam_cli.core.runs.items import ItemFolder
+from recam_cli.core.runs.manifest import StageEntry
+from recam_cli.core.runs.run import Run, result_settings
+from recam_cli.core.runs.variants import command, require_variant, resolve_method, trained_method, variant_suffix
+from recam_cli.core.settings.resolve import Resolved
+from recam_cli.core.settings.train_seg import PREDICTION_SETTINGS, TrainSegSettings
+from recam_cli.core.training.loader import TrainingImages
+from recam_cli.core.training.segmenter_training import augmentation_of, check_schedule, train_segmenter
+
+STAGE = "train-seg"
+PREDICTIONS = "predictions"
+UNFINISHED = "unfinished"
+TRUTH = "-truth"
+
+
+@dataclass(frozen=True)
+class TrainSegResult:
+    """What was trained and predicted.
+
+    Attributes:
+        weights: the segmenter's file.
+        images: number of training images.
+        trained: whether this call trained it; False where a segmenter of the same settings was there.
+        loss: mean loss of the last epoch.
+        init: where the backbone's initial weights came from.
+        predictions: folder of the predicted masks, or None without a split to predict.
+        predicted: masks predicted by this call.
+        kept: predictions that were there before.
+        moved: where a segmenter of other settings was moved, if so.
+    """
+
+    weights: Path
+    images: int
+    trained: bool
+    loss: float
+    init: str
+    predictions: Path | None
+    predicted: int
+    kept: int
+    moved: Path | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        paths = {name: getattr(self, name) for name in ("weights", "predictions", "moved")}
+        return vars(self) | {name: str(path) if path else None for name, path in paths.items()}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One call of the stage: what it works on, settled and checked before anything is written."""
+
+    settings: TrainSegSettings
+    run: Run
+    reporter: Reporter
+    name: str
+    images: ImageSet
+    held_out: ImageSet | None
+    inputs: dict[str, str]
+    method: str
+    device: torch.device
+    weights: ItemFolder
+    predictions: ItemFolder | None
+
+    @property
+    def path(self) -> Path:
+        """The segmenter's file."""
+        return self.weights.file(self.settings.network)
+
+
+def run(resolved: Resolved[TrainSegSettings], run: Run, reporter: Reporter) -> TrainSegResult:
+    """Train the segmenter and predict the held-out split.
+
+    A segmenter of the same settings that is there already is kept, and so are its predictions. Pseudo masks train
+    `segmenter/`, those of plain CAM in a ReCAM run `segmenter-cam/`, true masks `segmenter-truth/`; predictions lie
+    in `predictions…/<split>/` alike.
+
+    Raises:
+        UsageError: settings that contradict each other, an absent device, unknown weights.
+        RunError: the masks are missing, or the folders hold work of other settings.
+        DataError: the data set, a mask or the weights cannot be used.
+        TrainingError: the loss became NaN; the last finished epoch's weights are in `segmenter…/unfinished/`.
+    """
+    prepare_process()
+    job = _prepare(resolved.settings, run, reporter)
+    settled = Resolved(job.settings, resolved.sources)
+    with run.stage(job.name, settled, inputs=job.inputs, device=str(job.device)) as entry:
+        moved = job.weights.begin()
+        if moved is not None:
+            reporter.info(f"Moved the segmenter of other settings to {moved}")
+        trained = not job.weights.done(job.settings.network)
+        if trained:
+            _train(job)
+        else:
+            reporter.info(f"Kept {job.path}: it was trained with these settings")
+        about = read_about(job.path)
+        entry.outputs[FOLDER] = run.output_of_file(job.path)
+        entry.metrics |= {name: about[name] for name in ("loss", "epochs", "images", "parameters")}
+        entry.notes |= {"init": about["init"], "classes": list(job.images.classes)}
+        predicted, kept = _predict(job, entry, anew=trained)
+    folder = job.predictions.path if job.predictions is not None else None
+    loss, init = float(about["loss"]), str(about["init"])
+    return TrainSegResult(job.path, len(job.images), trained, loss, init, folder, predicted, kept, moved)
+
+
+def _prepare(settings: TrainSegSettings, run: Run, reporter: Reporter) -> _Job:
+    if settings.crf:
+        check_backend()
+    device = choose_device(settings.device)
+    suffix, masks, inputs = _source_of_masks(settings, run)
+    method = _method(settings, run)
+    settings = replace(
+        settings,
+        backbone=resolve_backbone(run, settings.backbone),  # type: ignore[arg-type]
+        method=method,  # type: ignore[arg-type]
+        label_file=settings.label_file or _label_file(settings, run),
+    )
+    images = open_dataset(settings.data, settings.split)
+    images = (
+        images.with_masks() if masks is None else _with_pseudo_masks(images, masks, command(run, "make-masks", suffix))
+    )
+    _check_sizes(images, settings.max_pixels)
+    check_schedule(settings, len(images))
+    held_out = _held_out(settings, reporter)
+    name = STAGE + suffix
+    inputs["data"] = images.fingerprint()
+    matter = _matter(settings, inputs)
+    for_weights = {k: v for k, v in matter.items() if k not in PREDICTION_SETTINGS}
+    weights = ItemFolder.open(
+        run.path / f"{FOLDER}{suffix}",
+        fingerprint({"stage": name, "settings": for_weights}),
+        for_weights,
+        settings.overwrite,
+        "a segmenter",
+        suffix=".safetensors",
+    )
+    predictions = None
+    if held_out is not None:
+        matter["predicted data"] = held_out.fingerprint()
+        predictions = ItemFolder.open(
+            run.path / f"{PREDICTIONS}{suffix}" / held_out.split,
+            fingerprint({"stage": name, "predictions": matter}),
+            matter,
+            settings.overwrite,
+            "predictions",
+            suffix=".png",
+        )
+    return _Job(settings, run, reporter, name, images, held_out, inputs, method, device, weights, predictions)
+
+
+def _source_of_masks(settings: TrainSegSettings, run: Run) -> tuple[str, Path | None, dict[str, str]]:
+    """Return the suffix of folders and stage, the folder of pseudo masks (None: the true ones), and its origin."""
+    if settings.labels == "truth":
+        return TRUTH, None, {}
+    suffix = variant_suffix(run, settings.method)
+    stage = "make-masks" + suffix
+    return suffix, run.path / f"masks{suffix}", {stage: require_variant(run, "make-masks", suffix).fingerprint}
+
+
+def _method(settings: TrainSegSettings, run: Run) -> str:
+    """Return the method whose masks train and whose classifier `--init classifier` means."""
+    if settings.labels == "masks":
+        return resolve_method(run, settings.method)
+    return trained_method(run) if run.entry("train-cls") is not None else "run"
+
+
+def _label_file(settings: TrainSegSettings, run: Run) -> Path | None:
+    """Return the label file of train-cls, where that was about the same data set."""
+    entry = run.entry("train-cls")
+    same = entry is not None and entry.settings.get("dataset") == settings.dataset
+    labels = entry.settings.get("labels") if entry is not None and same else None
+    return Path(labels) if isinstance(labels, str) else None
+
+
+def _matter(settings: TrainSegSettings, inputs: dict[str, str]) -> dict[str, Any]:
+    """Return what the stage's files depend on; what the label file says comes in through the input "data"."""
+    return {k: v for k, v in result_settings(settings, inputs).items() if k != "label_file"}
+
+
+def _with_pseudo_masks(images: ImageSet, folder: Path, remedy: str) -> ImageSet:
+    samples = tuple(replace(sample, mask=folder / f"{sample.id}.png") for sample in images)
+    missing = [s.id for s in samples if s.mask is not None and not s.mask.is_file()]
+    if missing:
+        raise RunError(f"{folder}: no mask of image {missing[0]} of split {images.split}", remedy=f"Run: {remedy}")
+    return replace(images, samples=samples)
+
+
+def _check_sizes(images: ImageSet, max_pixels: int) -> None:
+    """Compare each mask's size with its image's; only headers are read."""
+    if not len(images):
+        raise DataError(f"{images.root}: split {images.split} has no images", remedy="Choose another --split")
+    for sample in images:
+        if sample.mask is None:
+            continue
+        wanted, found = (read_size(path, max_pixels=max_pixels) for path in (sample.image, sample.mask))
+        if wanted != found:
+            raise DataError(
+                f"{sample.mask}: {found[1]}×{found[0]} pixels, but its image has {wanted[1]}×{wanted[0]}",
+                remedy="Make the masks anew from these images",
+            )
+
+
+def _held_out(settings: TrainSegSettings, reporter: Reporter) -> ImageSet | None:
+    split = settings.predict_split
+    if split == "none":
+        return None
+    if split not in available_splits(settings.data):
+        reporter.warn(f"the data set has no split {split}, so nothing is predicted; see --predict-split")
+        return None
+    return open_dataset(settings.data, split)
+
+
+def _train(job: _Job) -> None:
+    settings, images, run = job.settings, job.images, job.run
+    start = find_start(run, str(settings.backbone), settings.init, job.method)
+    backbone = start_backbone(start, int(settings.stride), settings.seed)
+    generator = torch.Generator().manual_seed(settings.seed)
+    segmenter = build_segmenter(
+        settings.network, backbone, len(images.classes) + 1, msc=settings.msc, generator=generator
+    )
+    on_device(segmenter, job.device)
+    data = TrainingImages(
+        images.samples, images.targets(), augmentation_of(settings), settings.seed, settings.max_pixels, masks=True
+    )
+    facts: dict[str, Any] = {
+        "labels": settings.labels,
+        "method": settings.method,
+        "init": start.origin,
+        "images": len(images),
+        "parameters": sum(p.numel() for p in segmenter.parameters()),
+    }
+    job.reporter.info(f"{settings.network} on {len(images)} images, starting from {start.origin}")
+    unfinished = job.path.parent / UNFINISHED / job.path.name
+    last = train_segmenter(
+        segmenter,
+        data,
+        settings,
+        device=job.device,
+        precision=choose_precision(settings.precision, job.device),
+        reporter=job.reporter,
+        log=lambda **values: run.log(stage=job.name, **values),
+        after_epoch=lambda epoch: save_segmenter(unfinished, segmenter, images.classes, epochs=epoch, **facts),
+    )
+    save_segmenter(job.path, segmenter, images.classes, epochs=settings.epochs, **last, **facts)
+    unfinished.unlink(missing_ok=True)
+
+
+def _predict(job: _Job, entry: StageEntry, *, anew: bool) -> tuple[int, int]:
+    """Predict the held-out split; return how many masks were made and how many kept (none if `anew`)."""
+    folder, held_out, settings = job.predictions, job.held_out, job.settings
+    if folder is None or held_out is None:
+        return 0, 0
+    folder.begin()
+    todo: list[Sample] = [s for s in held_out if anew or not folder.done(s.id)]
+    segmenter, _ = load_segmenter(job.path, job.device)
+    precision = choose_precision(settings.precision, job.device)
+    read = read_batches(todo, settings.predict_batch_size, max_pixels=settings.max_pixels, workers=settings.workers)
+    with job.reporter.track(f"Predicting {held_out.split}", len(todo)) as progress:
+        for batch in read:
+            masks = predict_masks(
+                segmenter,
+                batch.images,
+                scales=settings.eval_scales,
+                flip=settings.flip,
+                crf=settings.crf,
+                precision=precision,
+            )
+            for sample, mask in zip(batch.samples, masks, strict=True):
+                write_mask(folder.file(sample.id), mask)
+            progress.advance(len(masks))
+    entry.outputs[PREDICTIONS] = job.run.output_of_folder(folder.path, "*.png")
+    return len(todo), len(held_out) - len(todo)

@@ -1,0 +1,170 @@
+"""What every command promises: streams, exit codes, one-line errors, quick help."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from recam_cli import __version__
+from recam_cli.commands import COMMANDS
+from tests.helpers.command_line import recam
+from tests.helpers.tiny_data import make_custom
+
+NAMES = [command.name for command in COMMANDS]
+
+
+def _one_line(outcome):
+    lines = [line for line in outcome.err.splitlines() if line.startswith("recam: ")]
+    assert len(lines) == 1
+    assert "Traceback" not in outcome.err
+    return lines[0]
+
+
+def test_help_lists_every_command():
+    outcome = recam("--help")
+    assert outcome.code == 0
+    for name in NAMES:
+        assert name in outcome.out
+    assert "Exit codes" in outcome.out
+
+
+def test_version():
+    assert recam("--version").out == f"recam {__version__}\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_help_with_an_example_and_its_options(name):
+    from typer.testing import CliRunner
+
+    from recam_cli.app import app
+
+    outcome = CliRunner().invoke(app, [name, "--help"], env={"NO_COLOR": "1", "COLUMNS": "160", "TERM": "dumb"})
+    assert outcome.exit_code == 0
+    assert f"recam {name}" in outcome.output
+    assert "--json" in outcome.output
+
+
+def test_start_up_imports_nothing_heavy():
+    code = (
+        "import sys; import recam_cli.app; "
+        "print([m for m in ('torch', 'numpy', 'cv2', 'PIL', 'pydantic', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["make-seeds", "--nonsense"], "--nonsense"),
+        (["no-such-command"], "no-such-command"),
+        (["make-masks", "--refine", "magic"], "magic"),
+    ],
+)
+def test_usage_errors_exit_2_and_name_the_word(arguments, word):
+    outcome = recam(*arguments)
+    assert outcome.code == 2
+    assert word in outcome.err
+    assert outcome.out == ""
+
+
+def test_values_out_of_range_exit_2(tmp_path):
+    outcome = recam("train-cls", "--crop", "3", cwd=tmp_path)
+    assert outcome.code == 2
+    assert "--crop" in _one_line(outcome)
+    assert "smallest" in outcome.err
+
+
+def test_without_data_the_message_says_what_to_put_where(tmp_path):
+    outcome = recam("train-cls", "--dataset", "voc", cwd=tmp_path)
+    assert outcome.code == 3
+    line = _one_line(outcome)
+    assert "VOCdevkit/VOC2012" in line
+    assert "--data-root" in line
+    assert "--download" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["make-seeds", "make-masks", "train-seg", "evaluate", "status"])
+def test_without_a_run_the_message_says_how_to_get_one(tmp_path, name):
+    outcome = recam(name, cwd=tmp_path)
+    assert outcome.code == 4
+    assert "recam train-cls" in _one_line(outcome)
+
+
+def test_config_files_are_read_and_their_typos_answered(tmp_path):
+    config = tmp_path / "my.toml"
+    config.write_text("[train-cls]\nepochs = 3\nlong-side = [100, 200]\n")
+    outcome = recam("train-cls", "--config", config, "--epochs", "2", "--print-config", cwd=tmp_path)
+    assert outcome.code == 0
+    lines = {line.split(" = ")[0]: line for line in outcome.out.splitlines() if " = " in line}
+    assert "# flag" in lines["epochs"] and lines["epochs"].startswith("epochs = 2")
+    assert "# file" in lines["long_side"]
+    assert "# default" in lines["momentum"]
+    config.write_text("[train-cls]\nepoch = 3\n")
+    outcome = recam("train-cls", "--config", config, cwd=tmp_path)
+    assert outcome.code == 2
+    assert "Did you mean epochs?" in _one_line(outcome)
+
+
+def test_printed_config_is_itself_a_config(tmp_path):
+    first = recam("train-cls", "--print-config", "--dataset", "custom", cwd=tmp_path)
+    (tmp_path / "again.toml").write_text(first.out)
+    again = recam("train-cls", "--print-config", "--config", tmp_path / "again.toml", cwd=tmp_path)
+    assert again.code == 0
+    strip = [line.split(" #")[0].strip() for line in first.out.splitlines() if not line.startswith("#")]
+    assert [line.split(" #")[0].strip() for line in again.out.splitlines() if not line.startswith("#")] == strip
+
+
+def test_json_goes_alone_to_stdout_even_when_problems_end_the_command(tmp_path):
+    root = make_custom(tmp_path / "photos")
+    next((root / "JPEGImages").iterdir()).write_bytes(b"broken")
+    outcome = recam("check-data", "--dataset", "custom", "--data-root", root, "--json")
+    assert outcome.code == 3
+    assert any("JPEGImages" in problem["file"] for problem in outcome.json["problems"])
+
+
+def test_a_closed_pipe_is_silent(tmp_path):
+    root = make_custom(tmp_path / "photos")
+    command = f"{sys.executable} -m recam_cli check-data --dataset custom --data-root {root} --json | head -c 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_training_with_their_exit_code_and_no_orphans(tmp_path, number, code):
+    root = make_custom(tmp_path / "photos", n=12)
+    arguments = ["train-cls", "--dataset", "custom", "--data-root", root, "--backbone", "resnet18", "--weights", "none"]
+    arguments += ["--epochs", "500", "--crop", "64", "--batch-size", "2", "--run", tmp_path / "run"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "recam_cli", *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "metrics.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert not _members_of_group(process.pid)
+    assert '"interrupted"' in (tmp_path / "run" / "manifest.json").read_text()
+
+
+def _members_of_group(group):
+    for _ in range(50):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return False
+        time.sleep(0.1)
+    return True

@@ -1,0 +1,73 @@
+"""Class maps of several scales and the mirror image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from recam_cli.core.cams.fusion import class_maps, normalised_maps
+from recam_cli.core.data.transforms import resized, to_tensor
+
+
+def _network():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Conv2d(3, 6, 5, stride=8, padding=2), torch.nn.ReLU())
+
+
+def _photos(count, size=(45, 62)):
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for _ in range(count)]
+
+
+def _by_hand(network, weight, image, scales):
+    """One image, one scale, one view at a time, as the recipe words it."""
+    height, width = image.shape[:2]
+    cells = (-(-height // 4), -(-width // 4))
+    total = torch.zeros(len(weight), *cells)
+    for scale in scales:
+        small = to_tensor(resized(image, (round(height * scale), round(width * scale))))[None]
+        with torch.no_grad():
+            plain = F.relu(F.conv2d(network(small), weight[:, :, None, None]))
+            mirrored = F.relu(F.conv2d(network(small.flip(3)), weight[:, :, None, None])).flip(3)
+        total += F.interpolate(plain + mirrored, size=cells, mode="bilinear", align_corners=False)[0]
+    return total
+
+
+def test_maps_equal_the_recipe_done_by_hand():
+    network, weight = _network(), torch.randn(4, 6, generator=torch.Generator().manual_seed(1))
+    [image] = _photos(1)
+    maps = class_maps(network, weight, [image], scales=(1.0, 0.5, 1.5))
+    torch.testing.assert_close(maps[0], _by_hand(network, weight, image, (1.0, 0.5, 1.5)), atol=1e-5, rtol=1e-4)
+
+
+def test_a_batch_gives_what_its_images_give_alone():
+    network, weight = _network(), torch.randn(4, 6, generator=torch.Generator().manual_seed(1))
+    images = _photos(3)
+    together = class_maps(network, weight, images, scales=(1.0, 2.0))
+    for index, image in enumerate(images):
+        alone = class_maps(network, weight, [image], scales=(1.0, 2.0))
+        torch.testing.assert_close(together[index], alone[0], atol=1e-5, rtol=1e-4)
+
+
+def test_mirroring_the_photograph_mirrors_its_maps():
+    network, weight = _network(), torch.randn(2, 6, generator=torch.Generator().manual_seed(1))
+    [image] = _photos(1, (48, 64))
+    maps = class_maps(network, weight, [image], scales=(1.0,))
+    mirrored = class_maps(network, weight, [np.ascontiguousarray(image[:, ::-1])], scales=(1.0,))
+    torch.testing.assert_close(mirrored, maps.flip(3), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 5)])
+def test_tiny_photographs_have_maps(size):
+    maps = class_maps(_network(), torch.ones(2, 6), _photos(1, size))
+    assert maps.shape == (1, 2, -(-size[0] // 4), -(-size[1] // 4))
+
+
+def test_normalised_maps_keep_the_asked_classes_in_order_and_peak_at_one():
+    maps = torch.rand(5, 8, 9) * 7 + 0.5
+    chosen = normalised_maps(maps, [3, 0])
+    assert chosen.shape == (2, 8, 9)
+    torch.testing.assert_close(chosen.amax(dim=(1, 2)), torch.ones(2), atol=1e-4, rtol=0)
+    assert int(chosen[0].argmax()) == int(maps[3].argmax())

@@ -1,0 +1,92 @@
+"""Batches follow from (seed, epoch, index), whatever the number of workers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recam_cli.core.data.custom import open_custom
+from recam_cli.core.data.samples import IGNORE
+from recam_cli.core.data.transforms import Augmentation, normalise
+from recam_cli.core.training.loader import TrainingImages, batches_per_epoch, epoch_batches, load_batches
+from recam_cli.core.training.schedule import poly, warmed_poly
+from tests.helpers.tiny_data import make_custom
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    return open_custom(make_custom(tmp_path_factory.mktemp("data"), n=8), "train")
+
+
+def _data(images, seed=0, masks=False):
+    return TrainingImages(images.samples, images.targets(), Augmentation(32, (24, 60)), seed, 10**6, masks)
+
+
+def test_batches_are_the_same_for_any_number_of_workers(images):
+    data = _data(images)
+    keys = epoch_batches(len(data), 2, 0, 3)
+    runs = [list(load_batches(data, keys, workers)) for workers in (0, 2)]
+    for a, b in zip(*runs, strict=True):
+        assert torch.equal(a.images, b.images)
+        assert torch.equal(a.indices, b.indices)
+
+
+def test_other_epochs_and_other_seeds_draw_other_augmentations(images):
+    same, other_epoch = _data(images)[0, 0], _data(images)[1, 0]
+    assert torch.equal(_data(images)[0, 0].image, same.image)
+    assert not torch.equal(other_epoch.image, same.image)
+    assert not torch.equal(_data(images, seed=1)[0, 0].image, same.image)
+
+
+@given(st.integers(1, 50), st.integers(1, 20), st.integers(0, 5))
+def test_an_epoch_shows_each_image_at_most_once_in_full_batches(count, size, epoch):
+    batches = epoch_batches(count, size, 0, epoch)
+    shown = [index for batch in batches for _, index in batch]
+    assert len(batches) == batches_per_epoch(count, size)
+    assert len(shown) == len(set(shown))
+    assert len(shown) == (count if count < size else count - count % size)
+
+
+def test_labels_travel_with_their_image_and_masks_with_their_pixels(images):
+    for index in range(len(images)):
+        item = _data(images, masks=True)[0, index]
+        assert set(item.labels.nonzero().flatten().tolist()) == set(images.samples[index].labels)
+        shown = set(item.mask.unique().tolist()) - {0, IGNORE}
+        assert shown <= {label + 1 for label in images.samples[index].labels}
+
+
+def test_small_images_lie_on_a_canvas_of_mean_colour_that_masks_ignore():
+    image = np.full((10, 12, 3), 200, dtype=np.uint8)
+    mask = np.ones((10, 12), dtype=np.uint8)
+    pixels, labels = Augmentation(40, (12, 12))(image, mask, np.random.default_rng(0))
+    inside = labels != IGNORE
+    assert inside.sum() == 120
+    assert np.all(pixels[~inside] == 0)
+    np.testing.assert_allclose(pixels[inside], np.broadcast_to(normalise(image[:1, :1])[0], (120, 3)), rtol=1e-5)
+
+
+def test_image_and_mask_are_cut_and_mirrored_alike():
+    mask = np.zeros((60, 80), dtype=np.uint8)
+    mask[10:30, 5:25] = 1
+    image = np.repeat((mask * 255)[..., None], 3, axis=2)
+    for draw in range(20):
+        pixels, labels = Augmentation(48, (60, 120))(image, mask, np.random.default_rng(draw))
+        bright = pixels[..., 0] > 0.5
+        known = labels != IGNORE
+        assert np.mean(bright[known] != (labels[known] == 1)) < 0.03
+
+
+@given(st.integers(1, 1000))
+def test_poly_falls_from_one_to_zero(total):
+    rates = [poly(step, total) for step in range(total + 1)]
+    assert rates[0] == 1
+    assert rates[-1] == 0
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_warm_up_rises_linearly_into_poly():
+    assert warmed_poly(0, 100, 10) == pytest.approx(0.1)
+    assert warmed_poly(50, 100, 10) == poly(50, 100)

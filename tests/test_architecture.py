@@ -1,0 +1,68 @@
+"""The house keeps its floors: commands → stages → core, never back; and the command line starts without torch."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1] / "recam_cli"
+MODULES = sorted(ROOT.rglob("*.py"))
+FLOORS = {"commands": 2, "stages": 1, "core": 0}
+HEAVY = ("torch", "torchvision", "cv2", "matplotlib", "pydensecrf", "numpy", "PIL")
+
+
+def _imports(path, *, top_level_only=False):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def _floor(parts):
+    return FLOORS.get(parts[0], 3)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_module_imports_only_from_its_own_floor_or_below(path):
+    own = _floor(path.relative_to(ROOT).with_suffix("").parts)
+    for name in _imports(path):
+        if name.startswith("recam_cli."):
+            assert _floor(name.split(".")[1:]) <= own, f"imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_the_top_floor_knows_the_terminal(path):
+    if path.relative_to(ROOT).parts[0] in ("stages", "core"):
+        assert not {name.split(".")[0] for name in _imports(path)} & {"typer", "rich", "click"}
+
+
+@pytest.mark.parametrize("folder", ["commands", "core/settings", "core/runs"])
+def test_modules_read_at_start_up_import_nothing_heavy(folder):
+    for path in (ROOT / folder).rglob("*.py"):
+        names = {name.split(".")[0] for name in _imports(path, top_level_only=True)}
+        assert not names & set(HEAVY), path
+
+
+def test_torchvision_is_imported_in_one_place_only():
+    users = [p.name for p in MODULES if any(n.split(".")[0] == "torchvision" for n in _imports(p))]
+    assert users == ["torchvision_gate.py"]
+
+
+def test_nothing_reads_pickles():
+    for path in MODULES:
+        text = path.read_text(encoding="utf-8")
+        assert "allow_pickle=True" not in text, path
+        assert "weights_only=False" not in text, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("torch.load", "pickle.load", "pickle.loads"):
+                assert "weights_only=True" in ast.unparse(node), path
+
+
+def test_no_file_is_longer_than_a_room():
+    long = {str(p.relative_to(ROOT)): n for p in MODULES if (n := len(p.read_text().splitlines())) > 400}
+    assert not long
