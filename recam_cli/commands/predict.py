@@ -18,7 +18,7 @@ def _execute(call: Call) -> None:
     result = predict.run(call.resolve(PredictSettings), run, call.reporter, call.values["photos"])
 
     def human() -> None:
-        parts = [f"{result.made} masks made"]
+        parts = [f"{result.made} {'mask' if result.made == 1 else 'masks'} made"]
         if result.kept:
             parts.append(f"{result.kept} there before kept (--overwrite makes them anew)")
         if result.overlays:

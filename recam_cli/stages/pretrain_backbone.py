@@ -1,4 +1,4 @@
-"""pretrain-backbone: a backbone from nothing, on generated pictures of single objects, and the card that describes it."""
+"""pretrain-backbone: a backbone from nothing, on generated pictures of single objects, and its card."""
 
 from __future__ import annotations
 

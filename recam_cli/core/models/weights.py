@@ -33,7 +33,8 @@ def find_weights(backbone: str, source: str, *, folder: Path = CHECKPOINTS) -> P
 
     Args:
         backbone: registry name.
-        source: "none"; a file; "builtin": the one that comes with recam; or "imagenet": `checkpoints/<backbone>*.safetensors|.pth` if there, else a download.
+        source: "none"; a file; "builtin": the one that comes with recam; or "imagenet":
+            `checkpoints/<backbone>*.safetensors|.pth` if there, else a download.
         folder: where "imagenet" looks first.
 
     Raises:

@@ -1,0 +1,65 @@
+"""The label-free threshold separates two modes wherever they lie, in one pass."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recam_cli.core.cams.store import Seed
+from recam_cli.core.errors import DataError
+from recam_cli.core.masks.threshold import BINS, choose_threshold, otsu, score_histogram
+
+
+def _seed(low, high, share=0.4, start=0, classes=1, noise=0.02):
+    rng = np.random.default_rng(start)
+    maps = np.where(rng.random((classes, 20, 24)) < share, high, low) + rng.normal(0, noise, (classes, 20, 24))
+    return Seed(np.arange(classes, dtype=np.int64), np.clip(maps, 0, 1).astype(np.float32), (80, 96))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.floats(0.05, 0.6), st.floats(0.2, 0.35), st.floats(0.15, 0.85))
+def test_it_falls_between_the_modes_wherever_they_lie(low, gap, share):
+    choice = choose_threshold(_seed(low, low + gap, share, start) for start in range(4))
+    assert low < choice.value < low + gap
+    assert "without ground truth" in choice.how
+
+
+def test_every_image_weighs_the_same_and_empty_ones_do_not_count():
+    small = Seed(np.array([0]), np.full((1, 1, 1), 0.2, np.float32), (4, 4))
+    large = Seed(np.array([0]), np.full((1, 9, 9), 0.6, np.float32), (36, 36))
+    empty = Seed(np.zeros(0, np.int64), np.zeros((0, 5, 5), np.float32), (20, 20))
+    choice = choose_threshold([small, empty, large])
+    assert choice.value == pytest.approx(0.4, abs=1e-4)
+    assert choice.images == 2
+
+
+def test_of_several_classes_the_largest_score_counts():
+    maps = np.stack([np.full((3, 3), 0.1), np.full((3, 3), 0.7)]).astype(np.float32)
+    assert choose_threshold([Seed(np.array([1, 4]), maps, (12, 12))]).value == pytest.approx(0.7, abs=1e-4)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_constant_maps_still_give_a_threshold_inside_the_interval(value):
+    seed = Seed(np.array([0]), np.full((1, 4, 4), value, np.float32), (16, 16))
+    assert 0 < choose_threshold([seed]).value < 1
+
+
+def test_without_any_class_it_says_so():
+    with pytest.raises(DataError, match="no image"):
+        choose_threshold([])
+
+
+def test_otsu_equals_the_brute_force_over_all_cuts():
+    histogram, _, _ = score_histogram([_seed(0.2, 0.6, start=3, noise=0.1)])
+    centres = (np.arange(BINS) + 0.5) / BINS
+    best, value = -1.0, 0.0
+    for cut in range(1, BINS):
+        a, b = histogram[:cut], histogram[cut:]
+        if a.sum() > 0 and b.sum() > 0:
+            difference = np.average(centres[:cut], weights=a) - np.average(centres[cut:], weights=b)
+            between = a.sum() * b.sum() * difference**2
+            if between > best + 1e-12:
+                best, value = between, centres[cut - 1]
+    assert otsu(histogram) == pytest.approx(value, abs=2 / BINS)

@@ -1,0 +1,134 @@
+"""report: one page of all that a run holds, however much that is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from recam_cli.core.data.images import read_image
+from recam_cli.core.errors import RunError
+from recam_cli.core.report.html import SummaryRow
+from recam_cli.core.report.log import read_log
+from recam_cli.core.report.run_curves import training_curves
+from recam_cli.core.report.run_figures import class_tables, evaluations, notes, summary_rows
+from recam_cli.core.report.run_sheet import evenly_spaced
+from recam_cli.core.reporter import SilentReporter
+from recam_cli.core.runs.run import Run
+from recam_cli.core.settings.report import ReportSettings
+from recam_cli.core.settings.resolve import resolve
+from recam_cli.stages import report
+from tests.helpers.tiny_data import TINY_CLASSES
+from tests.helpers.tiny_run import evaluate_run, make_run, record_classifier
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    run = make_run(tmp_path_factory.mktemp("tiny"), plain_cam=True)
+    for flags in ({}, {"method": "cam"}, {"of": "masks"}):
+        evaluate_run(run, **flags)
+    return Run.open(run.path)
+
+
+def write(run, reporter=None, **flags):
+    data = {"dataset": "custom", "data_root": run.path.parent / "data"}
+    return report.run(resolve(ReportSettings, flags={**data, **flags}), run, reporter or SilentReporter())
+
+
+def test_the_page_shows_figures_curves_pictures_and_settings(full):
+    reporter = SilentReporter()
+    result = write(full, reporter, images=2)
+    assert reporter.warnings == []
+    page = result.page.read_text(encoding="utf-8")
+    assert result.page == full.path / "report.html"
+    for text in ("CAM seeds", "ReCAM seeds", "ReCAM masks", "Loss of train-cls", "mAP", "recam_epochs", *TINY_CLASSES):
+        assert text in page
+    assert page.count("data:image/png") == 2 and page.count("data:image/jpeg") == 1
+    assert "http://" not in page and "<script" not in page
+    assert read_image(result.curves).shape[0] > 1000
+    assert read_image(result.sheet).shape[1] > 5 * 100
+    json.dumps(result.as_dict(), allow_nan=False)
+
+
+def test_the_manifest_records_what_was_written(full):
+    write(full, images=0)
+    entry = Run.open(full.path).require("report")
+    assert set(entry.outputs) == {"report.html", "curves.png"}
+
+
+def test_every_stage_has_a_line_with_its_time_once(full):
+    rows = summary_rows(full, evaluations(full))
+    assert [row.what for row in rows] == ["classifier", "CAM seeds", "ReCAM seeds", "CAM masks", "ReCAM masks"]
+    by_name = {row.what: row for row in rows}
+    assert by_name["ReCAM seeds"].miou == full.require("evaluate-seeds-train").metrics["miou"]
+    assert by_name["CAM masks"] == SummaryRow(
+        "CAM masks", seconds=full.require("make-masks-cam").seconds, note="not evaluated"
+    )
+    assert all(row.seconds is not None for row in rows)
+    assert "after CAM" in by_name["classifier"].note and "after ReCAM" in by_name["classifier"].note
+    assert by_name["ReCAM masks"].note == "threshold 0.30 (given)"
+
+
+def test_thresholds_that_saw_the_truth_are_marked(full):
+    scored = evaluations(full)
+    assert "swept with ground truth" in {row.what: row for row in summary_rows(full, scored)}["CAM seeds"].note
+    assert any("upper bounds" in text for text in notes(full, scored))
+
+
+def test_tables_hold_the_classes_of_every_evaluation_and_the_precision(full):
+    iou, precision = class_tables(full, evaluations(full))
+    assert iou.columns == ("CAM seeds", "ReCAM seeds", "ReCAM masks")
+    assert [name for name, _ in iou.rows] == ["background", *TINY_CLASSES]
+    assert [name for name, _ in precision.rows] == list(TINY_CLASSES)
+
+
+def test_the_log_of_both_phases_becomes_one_curve(full):
+    (picture,) = training_curves(full, read_log(full.path / "metrics.jsonl"))
+    assert picture.title == "Loss of train-cls" and picture.caption == "CAM: epoch 1; ReCAM: epoch 2"
+
+
+def test_training_begun_anew_replaces_its_curve(full):
+    lines = [{"stage": "s", "phase": "p", "epoch": e, "loss": float(e)} for e in (1, 2, 3)]
+    (first,) = training_curves(full, lines)
+    (anew,) = training_curves(full, [*lines[:2], *lines])
+    assert anew == first
+
+
+def test_a_run_with_a_classifier_only_has_a_report(tmp_path):
+    run = record_classifier(tmp_path / "run")
+    reporter = SilentReporter()
+    result = write(run, reporter)
+    assert (result.curves, result.sheet) == (None, None)
+    assert "Nothing has been scored yet" in result.page.read_text(encoding="utf-8")
+    assert "no pictures" in reporter.warnings[0]
+
+
+def test_without_a_classifier_there_is_no_report(tmp_path):
+    with pytest.raises(RunError, match="recam train-cls"):
+        write(Run.create(tmp_path / "run"))
+
+
+def test_images_and_files_that_are_gone_are_told_and_left_out(full, tmp_path):
+    shutil.copytree(full.path.parent, tmp_path / "copy")
+    run = Run.open(tmp_path / "copy" / "run")
+    (run.path / "seeds" / "img_000.npz").write_bytes(b"damaged")
+    (run.path / "masks" / "img_001.png").unlink()
+    (tmp_path / "copy" / "data" / "JPEGImages" / "img_002.jpg").write_bytes(b"damaged")
+    reporter = SilentReporter()
+    assert write(run, reporter).sheet is not None
+    assert len(reporter.warnings) == 2
+
+
+def test_a_damaged_evaluation_is_named(full, tmp_path):
+    shutil.copytree(full.path.parent, tmp_path / "copy")
+    run = Run.open(tmp_path / "copy" / "run")
+    (run.path / "evaluation" / "seeds-train.json").write_text("[1")
+    with pytest.raises(RunError, match=r"seeds-train\.json: damaged evaluation"):
+        write(run, images=0)
+
+
+def test_images_are_evenly_spaced():
+    assert evenly_spaced(range(10), 4) == [0, 3, 6, 9]
+    assert evenly_spaced(range(3), 8) == [0, 1, 2]
+    assert evenly_spaced(range(5), 1) == [0]
