@@ -80,7 +80,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise DataError(f"{path}: damaged weights file: {str(error).splitlines()[0]}") from None
     except (pickle.UnpicklingError, AttributeError, KeyError, TypeError, IndexError):
         raise DataError(
-            f"{path}: refused: it holds more than plain tensors, which could run code",
+            f"{path}: refused: damaged, or holding more than plain tensors, which could run code",
             remedy="Save the network's state_dict() and use that",
         ) from None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):

@@ -88,6 +88,6 @@ def describe_model(classifier: Classifier) -> dict[str, Any]:
         "backbone": classifier.backbone.name,
         "stride": classifier.backbone.stride,
         "channels": classifier.backbone.out_channels,
-        "classes": classifier.num_classes,
+        "num_classes": classifier.num_classes,
         "parameters": sum(p.numel() for p in classifier.parameters()),
     }

@@ -33,7 +33,7 @@ class SinglePictures:
 
     def one_hot(self) -> np.ndarray:
         """Return the categories as float32 (N, number of categories)."""
-        return np.eye(len(PRETRAIN_CATEGORIES), dtype=np.float32)[self.categories]
+        return np.asarray(np.eye(len(PRETRAIN_CATEGORIES), dtype=np.float32)[self.categories])
 
 
 def draw_single_pictures(
