@@ -30,7 +30,7 @@ from recam_cli.core.settings.resolve import Resolved
 from recam_cli.core.settings.train_cls import TrainClsSettings
 from recam_cli.core.training.loader import Batch, TrainingImages
 from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, sgd
-from recam_cli.core.training.schedule import poly
+from recam_cli.core.training.schedule import poly, warmed_poly
 
 STAGE = "train-cls"
 _SCORING_BATCH = 8
@@ -191,7 +191,11 @@ def _train_cam(training: _Training) -> None:
         features = classifier.backbone(batch.images)
         return Losses(bce := _bce(classifier, features, batch, settings.bce_trains), {"bce": bce})
 
-    _train(training, "CAM", groups, losses, settings.epochs, settings.batch_size, first_epoch=0)
+    def schedule(step: int, total: int) -> float:
+        return warmed_poly(step, total, round(settings.warm_up * total))
+
+    epochs, size = settings.epochs, settings.batch_size
+    _train(training, "CAM", groups, losses, epochs, size, first_epoch=0, schedule=schedule)
 
 
 def _train_recam(training: _Training) -> None:
@@ -230,6 +234,7 @@ def _train(
     batch_size: int,
     *,
     first_epoch: int,
+    schedule: Callable[[int, int], float] = poly,
 ) -> None:
     settings = training.settings
     augmentation = Augmentation(
@@ -249,7 +254,7 @@ def _train(
         epochs=epochs,
         batch_size=min(batch_size, len(images)),
         optimiser=sgd(groups, settings.momentum),
-        schedule=poly,
+        schedule=schedule,
         device=training.device,
         precision=training.precision,
         workers=settings.workers,

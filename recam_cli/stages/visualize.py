@@ -62,7 +62,7 @@ class VisualizeResult:
         failed: the others.
         classifier: whose maps these are: "CAM", "ReCAM", or "ImageNet <backbone>".
         threshold: of seed and mask; None where neither is made.
-        threshold_chosen: "given", "default", or as make-masks notes it.
+        threshold_chosen: where it comes from, as `Viewer.chosen`.
     """
 
     shown: tuple[Shown, ...]
@@ -114,7 +114,7 @@ def run(
             reporter.warn(str(error))
             continue
         shown.append(one)
-        reporter.info(f"{path}: {', '.join(f'{name} {score:.2f}' for name, score in one.classes)}")
+        reporter.info(f"{path}: {_found_text(one, settings, viewer)}")
     return VisualizeResult(tuple(shown), tuple(failed), viewer.name, viewer.threshold, viewer.chosen)
 
 
@@ -197,6 +197,13 @@ def _found_classes(viewer: Viewer, settings: VisualizeSettings, scores: np.ndarr
     if viewer.classifier.exclusive:  # of 1000 exclusive classes none need reach one half
         return present_classes(scores, minimum=0.0, top=settings.top or STOCK_TOP)
     return present_classes(scores, minimum=settings.min_score, top=settings.top)
+
+
+def _found_text(one: Shown, settings: VisualizeSettings, viewer: Viewer) -> str:
+    text = ", ".join(f"{name} {score:.2f}" for name, score in one.classes)
+    sought = settings.labels is None and not viewer.classifier.exclusive
+    weak = sought and one.classes[0][1] < settings.min_score
+    return f"{text} (the best, though below {settings.min_score:g})" if weak else text
 
 
 def _title(viewer: Viewer, path: Path) -> str:

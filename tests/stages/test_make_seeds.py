@@ -24,7 +24,8 @@ def run(tmp_path):
 
 
 def _make(run, **flags):
-    data = {"dataset": "custom", "data_root": run.path.parent / "data", "workers": 0, "device": "cpu", "scales": "1,0.5"}
+    data = {"dataset": "custom", "data_root": run.path.parent / "data"}
+    data |= {"workers": 0, "device": "cpu", "scales": "1,0.5"}
     return make_seeds.run(resolve(MakeSeedsSettings, flags={**data, **flags}), run, SilentReporter())
 
 

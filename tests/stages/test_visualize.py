@@ -53,7 +53,8 @@ def test_by_default_pictures_lie_in_the_run(made, photo):
 
 
 def test_the_threshold_is_that_of_the_runs_masks_unless_given(made, photo, tmp_path):
-    assert look(made, photo, out=tmp_path).threshold == 0.3
+    noted = look(made, photo, out=tmp_path)
+    assert (noted.threshold, noted.threshold_chosen) == (0.3, "as the run's masks")
     given = look(made, photo, out=tmp_path, threshold="0.7")
     assert (given.threshold, given.threshold_chosen) == (0.7, "given")
     assert look(made, photo, out=tmp_path, method="cam").threshold_chosen == "default"

@@ -29,6 +29,9 @@ from recam_cli.core.settings.resolve import resolve
 DEFAULT_THRESHOLD = 0.4
 """The background's score before the run has made masks and chosen one."""
 
+AS_MASKS = "as the run's masks"
+"""Where a threshold comes from that make-masks notes."""
+
 Refine = Callable[[np.ndarray, Seed], np.ndarray]
 
 
@@ -58,7 +61,7 @@ class Viewer:
         classifier: gives scores and maps.
         scales: of the maps.
         threshold: the background's score; None gives maps only.
-        chosen: "given", "default", or as make-masks notes it; None without a threshold.
+        chosen: where it comes from: "given", "default", or `AS_MASKS` and how they chose it; None without one.
         refine: makes the mask of (image, seed); None leaves it out.
         segmenter: gives the prediction; None leaves it out.
         precision: the segmenter's.
@@ -142,7 +145,8 @@ def _threshold(run: Run, suffix: str, given: float | None) -> tuple[float, str]:
     noted, chosen = noted_threshold(run, f"make-masks{suffix}")
     if noted is None:
         return DEFAULT_THRESHOLD, "default"
-    return noted, chosen or "given"
+    known = f", {chosen}" if chosen not in (None, "given") else ""
+    return noted, f"{AS_MASKS}{known}"
 
 
 def _seed_scales(run: Run, suffix: str) -> tuple[float, ...]:

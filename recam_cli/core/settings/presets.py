@@ -22,18 +22,33 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     # Hundreds to a few thousand photographs, from a laptop CPU up.
     "small": {
         "train-cls": {
-            "epochs": 6,
-            "recam_epochs": 4,
+            "epochs": 10,
+            "recam_epochs": 3,
             "batch_size": 8,
             "recam_batch_size": 8,
-            "recam_lr": 0.01,
-            "recam_lr_fc1": 0.01,
-            "recam_lr_fc2": 0.1,
-            "crop": 256,
-            "long_side": (256, 448),
+            "lr": 0.05,
+            "lr_fc1": 0.2,
+            "warm_up": 0.1,
+            "recam_lr": 1e-4,
+            "recam_lr_fc1": 1e-4,
+            "recam_lr_fc2": 0.5,
+            "crop": 224,
+            "long_side": (224, 384),
+        },
+        "train-seg": {
+            "network": "lraspp",
+            "stride": "16",
+            "freeze_stages": 2,
+            "epochs": 12,
+            "batch_size": 8,
+            "lr": 0.003,
+            "warm_up": 0.05,
+            "crop": 224,
+            "scale": (0.6, 1.3),
+            "jitter": 0.2,
+            "crf": True,
         },
     },
-    # The built-in data set: small images, and a backbone that has seen generated pictures only.
     "shapes": {
         "train-cls": {
             "backbone": "mobilenet_v2",

@@ -50,6 +50,13 @@ class TrainClsSettings(DataSettings, HardwareSettings, SeedSettings):
     recam_lr: float = setting(5e-5, "Backbone's learning rate in phase 2.", panel=SCHEDULE, minimum=0)
     recam_lr_fc1: float = setting(5e-5, "FC1's learning rate in phase 2.", panel=SCHEDULE, minimum=0)
     recam_lr_fc2: float = setting(5e-4, "FC2's learning rate in phase 2.", panel=SCHEDULE, minimum=0)
+    warm_up: float = setting(
+        0.0,
+        "Share of phase 1 over which the learning rates rise from 0; 0 as published.",
+        panel=SCHEDULE,
+        minimum=0,
+        maximum=0.9,
+    )
     momentum: float = setting(
         0.0,
         "SGD momentum. The published code runs with practically none, and its rates belong to that.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from recam_cli.core.data.images import read_image, read_mask
 from recam_cli.core.data.samples import Sample
 from recam_cli.core.data.transforms import Augmentation
+from recam_cli.core.errors import RecamError, TrainingError
 
 
 class Item(NamedTuple):
@@ -59,7 +61,11 @@ class TrainingImages(Dataset[Item]):
         return len(self.samples)
 
     def __getitem__(self, key: tuple[int, int]) -> Item:
-        """Return the item of `key` = (epoch, index)."""
+        """Return the item of `key` = (epoch, index).
+
+        Raises:
+            DataError: the image or its mask cannot be read.
+        """
         epoch, index = key
         sample = self.samples[index]
         image = read_image(sample.image, max_pixels=self.max_pixels)
@@ -89,24 +95,61 @@ def batches_per_epoch(count: int, batch_size: int) -> int:
     return max(1, count // batch_size)
 
 
+@dataclass(frozen=True)
+class _Careful(Dataset[Item | RecamError]):
+    """Hands errors over as items: the loader would wrap what a worker raises into its traceback."""
+
+    data: TrainingImages
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, key: tuple[int, int]) -> Item | RecamError:
+        try:
+            return self.data[key]
+        except RecamError as error:
+            return error
+
+
 def load_batches(data: TrainingImages, keys: list[list[tuple[int, int]]], workers: int) -> Iterator[Batch]:
-    """Yield the batches of `keys` in order, read by `workers` processes (0: in this one)."""
-    loader: DataLoader[Item] = DataLoader(
-        data,
+    """Yield the batches of `keys` in order, read by `workers` processes (0: in this one).
+
+    Raises:
+        DataError: an image or mask cannot be read.
+        TrainingError: a process was killed, most likely for want of memory.
+    """
+    loader: DataLoader[Batch | RecamError] = DataLoader(
+        _Careful(data),  # type: ignore[arg-type]
         batch_sampler=keys,
         num_workers=min(workers, len(keys)),
         collate_fn=_stack,
-        worker_init_fn=_quiet_worker,
-        persistent_workers=False,
+        worker_init_fn=_prepare_worker,
     )
-    yield from loader
+    try:
+        for batch in loader:
+            if isinstance(batch, RecamError):
+                raise batch
+            yield batch
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise TrainingError(
+            "a process that reads images was killed, most likely for want of memory",
+            remedy="Use fewer --workers or a smaller --batch-size",
+        ) from error
 
 
-def _stack(items: list[Item]) -> Batch:
-    images, labels, masks, indices = zip(*items, strict=True)
+def _stack(items: list[Item | RecamError]) -> Batch | RecamError:
+    whole = [item for item in items if isinstance(item, Item)]
+    if len(whole) < len(items):
+        return next(item for item in items if isinstance(item, RecamError))
+    images, labels, masks, indices = zip(*whole, strict=True)
     return Batch(torch.stack(images), torch.stack(labels), torch.stack(masks), torch.tensor(indices))
 
 
-def _quiet_worker(_: int) -> None:
+def _prepare_worker(_: int) -> None:
+    """One thread each, and Ctrl-C left to the parent, which ends its workers itself."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

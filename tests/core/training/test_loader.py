@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +15,7 @@ from hypothesis import strategies as st
 from recam_cli.core.data.custom import open_custom
 from recam_cli.core.data.samples import IGNORE
 from recam_cli.core.data.transforms import Augmentation, normalise
+from recam_cli.core.errors import DataError, TrainingError
 from recam_cli.core.training.loader import TrainingImages, batches_per_epoch, epoch_batches, load_batches
 from recam_cli.core.training.schedule import poly, warmed_poly
 from tests.helpers.tiny_data import make_custom
@@ -90,3 +95,27 @@ def test_poly_falls_from_one_to_zero(total):
 def test_warm_up_rises_linearly_into_poly():
     assert warmed_poly(0, 100, 10) == pytest.approx(0.1)
     assert warmed_poly(50, 100, 10) == poly(50, 100)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_broken_image_is_named_in_one_line_from_any_process(tmp_path, workers):
+    root = make_custom(tmp_path, n=8)
+    images = open_custom(root, "train")
+    images.samples[1].image.write_bytes(b"broken")
+    data = _data(images)
+    with pytest.raises(DataError) as caught:
+        list(load_batches(data, epoch_batches(len(data), 1, 0, 0), workers))
+    assert images.samples[1].image.name in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+
+
+@dataclass(frozen=True)
+class _Suicidal(TrainingImages):
+    def __getitem__(self, key):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_worker_ends_training_with_its_likely_cause(images):
+    data = _Suicidal(images.samples, images.targets(), Augmentation(32), 0, 10**6)
+    with pytest.raises(TrainingError, match="killed, most likely for want of memory"):
+        list(load_batches(data, epoch_batches(len(data), 2, 0, 0), 1))
