@@ -64,8 +64,8 @@ def _check_combination(resolved: Resolved[EvaluateSettings]) -> None:
         raise UsageError(f"--{min(alien).replace('_', '-')} goes {place}", remedy="Drop it")
     if settings.of != "seeds" and flagged & {"threshold", "thresholds"}:
         raise UsageError(f"thresholds are those of seeds, not of {settings.of}", remedy="Say --of seeds, or drop them")
-    if settings.of == "segmentation" and "method" in flagged:
-        raise UsageError("--method names seeds or masks, not predictions", remedy="Drop it")
+    if settings.of != "segmentation" and settings.method == "truth":
+        raise UsageError(f"--method truth names predictions, not {settings.of}", remedy="Say --of segmentation")
     _given_threshold(settings)
 
 
@@ -140,7 +140,7 @@ def _score_masks(
     return EvaluateResult(
         of=source.of,
         split=images.split,
-        variant="cam" if source.suffix else "run",
+        variant=source.suffix.removeprefix("-") or "run",
         images=len(pairs),
         names=names,
         confusion=confusion,
@@ -178,7 +178,7 @@ def _score_seeds(
     return EvaluateResult(
         of=source.of,
         split=images.split,
-        variant="cam" if source.suffix else "run",
+        variant=source.suffix.removeprefix("-") or "run",
         images=len(pairs),
         names=names,
         confusion=sweep.confusion(threshold),

@@ -118,12 +118,8 @@ def _measure_segmenter(run):
     seconds, scores = {}, {}
     for labels, suffix in (("masks", ""), ("truth", "-truth")):
         seconds[f"train-seg{suffix}"] = _stage(run, f"train-seg{suffix}", "train-seg", "--labels", labels)
-        predictions = run / f"predictions{suffix}" / "val"
-        truth = msrc_root() / "SegmentationClass"
-        ids = msrc_root() / "ImageSets" / "Segmentation" / "val.txt"
-        classes = msrc_root() / "classes.txt"
-        folders = ["--pred-dir", predictions, "--truth-dir", truth, "--id-list", ids, "--classes", classes]
-        scores[labels] = _recam("evaluate", *folders)[0]["miou"]
+        method = "truth" if labels == "truth" else "run"
+        scores[labels] = _recam("evaluate", "--of", "segmentation", "--method", method, "--run", run)[0]["miou"]
     return scores, seconds
 
 

@@ -285,7 +285,7 @@ def test_too_few_class_names_for_the_masks_are_refused(bench, tmp_path):
         ({"pred_dir": "a", "truth_dir": "b", "of": "masks"}, "--of goes with a run"),
         ({"pred_dir": "a", "truth_dir": "b", "split": "val"}, "--split goes with a run"),
         ({"of": "masks", "threshold": "0.2"}, "thresholds are those of seeds"),
-        ({"of": "segmentation", "method": "cam"}, "--method names seeds or masks"),
+        ({"of": "masks", "method": "truth"}, "--method truth names predictions"),
         ({"threshold": "best"}, "neither sweep, auto nor a number"),
         ({"threshold": "1.5"}, "neither sweep, auto nor a number"),
         ({"threshold": "nan"}, "neither sweep, auto nor a number"),

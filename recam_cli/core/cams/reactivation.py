@@ -81,7 +81,7 @@ class _MaskedPooling(torch.autograd.Function):
         return torch.bmm(masks, flat.transpose(1, 2)) / flat.shape[2]
 
     @staticmethod
-    @once_differentiable  # type: ignore[no-untyped-call]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         flat, weights, positive, peak = ctx.saved_tensors
         gradient = gradient / flat.shape[2]

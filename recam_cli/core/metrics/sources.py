@@ -11,7 +11,7 @@ from recam_cli.core.errors import DataError, RunError
 from recam_cli.core.metrics.result import Chosen
 from recam_cli.core.metrics.score_files import Pair
 from recam_cli.core.runs.run import Run
-from recam_cli.core.runs.variants import Method, command, variant_suffix
+from recam_cli.core.runs.variants import command, variant_suffix
 
 Of = Literal["seeds", "masks", "segmentation"]
 
@@ -30,7 +30,8 @@ class Source:
 
     Attributes:
         of: what they are.
-        suffix: "-cam" for the plain-CAM comparison of a ReCAM run, else "".
+        suffix: "-cam" for the plain-CAM comparison of a ReCAM run, "-truth" for the segmenter of the true masks, else
+            "".
         folder: the files' folder; they are named `<id>` + `extension`.
         extension: with its dot.
         command: the command that makes them.
@@ -43,13 +44,13 @@ class Source:
     command: str
 
     @classmethod
-    def find(cls, run: Run, of: Of, method: Method, split: str) -> Source:
+    def find(cls, run: Run, of: Of, method: Literal["run", "cam", "recam", "truth"], split: str) -> Source:
         """Return where the files of a method lie.
 
         Args:
             run: the run.
             of: what is scored.
-            method: "run" for the run's own, "cam" or "recam".
+            method: "run" for the run's own, "cam" or "recam"; of predictions also "truth".
             split: the data set's split; predictions lie in one folder per split.
 
         Raises:
@@ -57,8 +58,8 @@ class Source:
                 train-cls.
         """
         # the run's own files are scored even where another tool made them and no stage is recorded
-        suffix = "" if of == "segmentation" or method == "run" else variant_suffix(run, method)
-        folder = Path("predictions", split) if of == "segmentation" else Path(of + suffix)
+        suffix = "-truth" if method == "truth" else "" if method == "run" else variant_suffix(run, method)
+        folder = Path(f"predictions{suffix}", split) if of == "segmentation" else Path(of + suffix)
         extension = ".npz" if of == "seeds" else ".png"
         return cls(of, suffix, run.path / folder, extension, command(run, _MADE_BY[of], suffix))
 

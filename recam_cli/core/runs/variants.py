@@ -71,5 +71,5 @@ def require_variant(run: Run, stage: str, suffix: str) -> StageEntry:
 
 def command(run: Run, stage: str, suffix: str) -> str:
     """Return the command line that makes the stage's variant."""
-    method = " --method cam" if suffix else ""
-    return f"recam {stage}{method} --run {shlex.quote(str(run.path))}"
+    option = {"": "", "-cam": " --method cam", "-truth": " --labels truth"}[suffix]
+    return f"recam {stage}{option} --run {shlex.quote(str(run.path))}"

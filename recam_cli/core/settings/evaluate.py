@@ -22,9 +22,10 @@ class EvaluateSettings(DataSettings):
         "The split whose images count. Without it: train for seeds and masks, val for segmentation.",
         panel=DATA,
     )
-    method: Literal["run", "cam", "recam"] = setting(
+    method: Literal["run", "cam", "recam", "truth"] = setting(
         "run",
-        "Which seeds or masks: the run's own, or one method's (cam in a ReCAM run: its plain CAM).",
+        "Which of them: the run's own, or one method's (cam in a ReCAM run: its plain CAM); truth: predictions of the "
+        "segmenter trained with --labels truth.",
         panel=DATA,
     )
     threshold: str = setting(
