@@ -15,9 +15,9 @@ def main() -> None:
     """Run `recam` and exit with a documented code."""
     raise_on_signals()
     try:
-        from recam_cli.app import app
+        from recam_cli.app import build_app
 
-        app()
+        build_app(_asked_command())()
     except RecamError as error:
         _say(f"recam: {error}")
         sys.exit(error.exit_code)
@@ -34,6 +34,13 @@ def main() -> None:
         what = f"{type(error).__name__}: {error}".splitlines()[0]
         _say(f"recam: unexpected error: {what}. Please report it with the output of the same command and --verbose")
         sys.exit(ExitCode.UNEXPECTED)
+
+
+def _asked_command() -> str | None:
+    """Return the first word that is no option; None, for all commands, where the shell asks for completions."""
+    if any(key.endswith("_COMPLETE") for key in os.environ):
+        return None
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), "")
 
 
 def _say(message: str) -> None:

@@ -1,28 +1,20 @@
 """One thin module per subcommand: parse, resolve settings, call one stage, print its result."""
 
-from recam_cli.commands.check_data import CHECK_DATA
-from recam_cli.commands.evaluate import EVALUATE
-from recam_cli.commands.make_masks import MAKE_MASKS
-from recam_cli.commands.make_seeds import MAKE_SEEDS
-from recam_cli.commands.predict import PREDICT
-from recam_cli.commands.pretrain_backbone import PRETRAIN_BACKBONE
-from recam_cli.commands.report import REPORT
-from recam_cli.commands.status import STATUS
-from recam_cli.commands.train_cls import TRAIN_CLS
-from recam_cli.commands.train_seg import TRAIN_SEG
-from recam_cli.commands.visualize import VISUALIZE
+COMMANDS = {
+    "demo": "Run the whole pipeline on the built-in data set: no data, no network, under 3 minutes.",
+    "train-cls": "Train the classifier (CAM, then ReCAM) on image-level labels; starts a run.",
+    "make-seeds": "Read class activation maps from the classifier: the seeds.",
+    "make-masks": "Grow the seeds into pseudo masks (dense CRF).",
+    "train-seg": "Train a segmentation network on the pseudo masks and predict held-out images.",
+    "evaluate": "Score seeds, pseudo masks or predictions against true masks.",
+    "visualize": "Show what a run sees in photographs: class maps, seed, mask and prediction.",
+    "predict": "Segment photographs with the run's segmenter: one palette mask each.",
+    "report": "Write report.html: figures, curves and pictures of a run on one page.",
+    "check-data": "Check a data set: every image, label and mask, all problems at once.",
+    "status": "Show what a run holds and the next command.",
+    "pretrain-backbone": "Make the small backbone that comes with recam, from generated pictures.",
+}
+"""Name → one line for `recam --help`, in its order. A command's module has the name with _ for -, and holds `COMMAND`.
 
-COMMANDS = (
-    TRAIN_CLS,
-    MAKE_SEEDS,
-    MAKE_MASKS,
-    TRAIN_SEG,
-    EVALUATE,
-    VISUALIZE,
-    PREDICT,
-    REPORT,
-    CHECK_DATA,
-    STATUS,
-    PRETRAIN_BACKBONE,
-)
-"""In the order of `recam --help`."""
+They are imported one at a time, so that help and completion answer at once.
+"""

@@ -24,9 +24,8 @@ def _execute(call: Call) -> None:
     result.raise_on_errors()
 
 
-CHECK_DATA = Command(
+COMMAND = Command(
     name="check-data",
-    summary="Check a data set: every image, label and mask, all problems at once.",
     settings=CheckDataSettings,
     execute=_execute,
     examples=("recam check-data --dataset custom --data-root photos",),

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
+from recam_cli.commands import COMMANDS
 from recam_cli.core.settings.declare import Setting, as_plain, settings_of
 from recam_cli.core.settings.groups import DataSettings
 from recam_cli.core.settings.presets import PRESETS, preset_values
@@ -31,7 +32,6 @@ class Command:
 
     Attributes:
         name: as typed.
-        summary: one line for `recam --help`.
         settings: its settings class.
         execute: does the work.
         examples: command lines shown in its help.
@@ -42,7 +42,6 @@ class Command:
     """
 
     name: str
-    summary: str
     settings: type[Any]
     execute: Callable[[Call], None]
     examples: tuple[str, ...] = ()
@@ -128,11 +127,12 @@ def run_values(run: Run, cls: type[Any]) -> dict[str, Any]:
 def register(app: typer.Typer, command: Command) -> None:
     """Add the command to the app, with one option per declared setting."""
     function = _function_of(command)
-    paragraphs = [command.summary, *([command.details] if command.details else [])]
+    summary = COMMANDS[command.name]
+    paragraphs = [summary, *([command.details] if command.details else [])]
     if command.examples:
         paragraphs += ["Examples:", *command.examples]
     help_text = "\n\n".join(_escaped(paragraph) for paragraph in paragraphs)
-    app.command(command.name, help=help_text, short_help=command.summary)(function)
+    app.command(command.name, help=help_text, short_help=summary)(function)
 
 
 def _function_of(command: Command) -> Callable[..., None]:

@@ -29,9 +29,8 @@ def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-DEMO = Command(
+COMMAND = Command(
     name="demo",
-    summary="Run the whole pipeline on the built-in data set: no data, no network, under 3 minutes.",
     details="Images are drawn, a classifier trained, seeds, masks and a segmenter made, and all of them scored.",
     settings=DemoSettings,
     execute=_execute,

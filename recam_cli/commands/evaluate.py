@@ -24,9 +24,8 @@ def _execute(call: Call) -> None:
     call.show(result.as_dict(), human)
 
 
-EVALUATE = Command(
+COMMAND = Command(
     name="evaluate",
-    summary="Score seeds, pseudo masks or predictions against true masks.",
     settings=EvaluateSettings,
     execute=_execute,
     examples=(

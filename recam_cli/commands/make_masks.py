@@ -23,9 +23,8 @@ def _execute(call: Call) -> None:
     call.show(result.as_dict(), human)
 
 
-MAKE_MASKS = Command(
+COMMAND = Command(
     name="make-masks",
-    summary="Grow the seeds into pseudo masks (dense CRF).",
     settings=MakeMasksSettings,
     execute=_execute,
     examples=("recam make-masks", "recam make-masks --threshold 0.3 --refine none --run runs/photos"),

@@ -23,9 +23,8 @@ def _execute(call: Call) -> None:
     call.show(result.as_dict(), human)
 
 
-MAKE_SEEDS = Command(
+COMMAND = Command(
     name="make-seeds",
-    summary="Read class activation maps from the classifier: the seeds.",
     settings=MakeSeedsSettings,
     execute=_execute,
     examples=("recam make-seeds", "recam make-seeds --method cam --run runs/photos"),

@@ -31,9 +31,8 @@ def _execute(call: Call) -> None:
         raise DataError(f"{count} could not be used: {', '.join(str(f.path) for f in result.failed)}")
 
 
-PREDICT = Command(
+COMMAND = Command(
     name="predict",
-    summary="Segment photographs with the run's segmenter: one palette mask each.",
     details="Of a folder its own photographs are taken, with --recursive those of its sub-folders, too. "
     "Mask value 0 is background, k the k-th class; each photograph gives <name>.png in --out. "
     "Masks that are there already are kept and counted.",

@@ -20,9 +20,8 @@ def _execute(call: Call) -> None:
     call.show(result.as_dict(), human)
 
 
-PRETRAIN_BACKBONE = Command(
+COMMAND = Command(
     name="pretrain-backbone",
-    summary="Make the small backbone that comes with recam, from generated pictures.",
     details="The data set `shapes` and `recam demo` start from it: --weights builtin.",
     settings=PretrainBackboneSettings,
     execute=_execute,

@@ -16,9 +16,8 @@ def _execute(call: Call) -> None:
     call.show(result.as_dict(), lambda: print_line(str(result.page)))
 
 
-REPORT = Command(
+COMMAND = Command(
     name="report",
-    summary="Write report.html: figures, curves and pictures of a run on one page.",
     details="The page needs neither network nor scripts. Beside it lie curves.png and sheet.png.",
     settings=ReportSettings,
     execute=_execute,

@@ -39,9 +39,8 @@ def _headline(metrics: dict[str, Any]) -> str:
     return ""
 
 
-STATUS = Command(
+COMMAND = Command(
     name="status",
-    summary="Show what a run holds and the next command.",
     settings=StatusSettings,
     execute=_execute,
     examples=("recam status", "recam status --run runs/photos --json"),

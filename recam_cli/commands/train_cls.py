@@ -27,9 +27,8 @@ def _percent(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.2f}"
 
 
-TRAIN_CLS = Command(
+COMMAND = Command(
     name="train-cls",
-    summary="Train the classifier (CAM, then ReCAM) on image-level labels; starts a run.",
     details="Without `--data-root`, VOC 2012 is looked for in `data/VOCdevkit/VOC2012` and `data/VOC2012`.",
     settings=TrainClsSettings,
     execute=_execute,

@@ -24,9 +24,8 @@ def _execute(call: Call) -> None:
     call.show(result.as_dict(), human)
 
 
-TRAIN_SEG = Command(
+COMMAND = Command(
     name="train-seg",
-    summary="Train a segmentation network on the pseudo masks and predict held-out images.",
     settings=TrainSegSettings,
     execute=_execute,
     examples=(

@@ -36,9 +36,8 @@ def _execute(call: Call) -> None:
         raise DataError(f"{count} could not be shown: {', '.join(str(f.path) for f in result.failed)}")
 
 
-VISUALIZE = Command(
+COMMAND = Command(
     name="visualize",
-    summary="Show what a run sees in photographs: class maps, seed, mask and prediction.",
     details="Each photograph gives one PNG, whose path is printed. The pictures never overwrite each other: "
     "of two photographs named a.jpg the second becomes a-2.png.",
     settings=VisualizeSettings,

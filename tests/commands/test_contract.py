@@ -15,7 +15,7 @@ from recam_cli.commands import COMMANDS
 from tests.helpers.command_line import recam
 from tests.helpers.tiny_data import make_custom
 
-NAMES = [command.name for command in COMMANDS]
+NAMES = list(COMMANDS)
 
 
 def _one_line(outcome):
@@ -41,9 +41,9 @@ def test_version():
 def test_every_command_has_help_with_an_example_and_its_options(name):
     from typer.testing import CliRunner
 
-    from recam_cli.app import app
+    from recam_cli.app import build_app
 
-    outcome = CliRunner().invoke(app, [name, "--help"], env={"NO_COLOR": "1", "COLUMNS": "160", "TERM": "dumb"})
+    outcome = CliRunner().invoke(build_app(name), [name, "--help"], env={"NO_COLOR": "1", "COLUMNS": "160", "TERM": "dumb"})
     assert outcome.exit_code == 0
     assert f"recam {name}" in outcome.output
     assert "--json" in outcome.output
@@ -51,7 +51,7 @@ def test_every_command_has_help_with_an_example_and_its_options(name):
 
 def test_start_up_imports_nothing_heavy():
     code = (
-        "import sys; import recam_cli.app; "
+        "import sys; from recam_cli.app import build_app; build_app(); "
         "print([m for m in ('torch', 'numpy', 'cv2', 'PIL', 'pydantic', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

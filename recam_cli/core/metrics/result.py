@@ -23,7 +23,8 @@ class EvaluateResult:
     Attributes:
         of: "seeds", "masks", "segmentation", or "folders" for two folders of PNGs.
         split: the data set's split, None for folders.
-        variant: "cam" for the plain-CAM comparison of a ReCAM run, "truth" for the segmenter of the true masks, else "run".
+        variant: "cam" for the plain-CAM comparison of a ReCAM run, "truth" for the segmenter of the true masks, else
+            "run".
         images: number of images scored.
         names: names of the mask values 0..K.
         confusion: their confusion matrix, for seeds at `threshold`.

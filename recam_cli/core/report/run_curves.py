@@ -47,7 +47,8 @@ def class_pictures(run: Run, scored: Sequence[Evaluation]) -> list[Picture]:
     pictures = []
     for split in dict.fromkeys(e.split for e in scored):
         own = [e for e in scored if e.split == split and e.figures.get("per_class")]
-        names = list(dict.fromkeys(name for e in own for name in e.figures["per_class"]))
+        present = (n for e in own for n, value in e.figures["per_class"].items() if value is not None)
+        names = list(dict.fromkeys(present))
         groups = {title_of(run, e.of, e.suffix): [e.figures["per_class"].get(n) for n in names] for e in own}
         if names:
             title = f"IoU by class, {split}"

@@ -13,7 +13,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (24, 40, 3), dtype=np.uint8)
 
 def taken_apart(**options) -> MappedClassifier:
     generator = torch.Generator().manual_seed(0)
-    features = torch.nn.Conv2d(3, 5, 4, stride=4)
+    features = torch.nn.Conv2d(3, 5, 4, stride=4, bias=False)
     with torch.no_grad():
         features.weight.normal_(generator=generator)
     weight = torch.randn(3, 5, generator=generator)

@@ -1,0 +1,100 @@
+"""The whole pipeline from the command line, as a shell script would run it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers.command_line import recam
+from tests.helpers.tiny_data import make_custom
+
+TRAIN = ["--backbone", "resnet18", "--weights", "none", "--epochs", "1", "--recam-epochs", "1", "--crop", "32"]
+TRAIN += ["--batch-size", "2", "--recam-batch-size", "2", "--long-side", "32,48", "--workers", "0"]
+SEGMENT = ["--network", "lraspp", "--epochs", "1", "--batch-size", "2", "--crop", "32", "--workers", "0", "--no-crf"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a data set and a finished run, made by the six commands without naming the run again."""
+    place = tmp_path_factory.mktemp("place")
+    make_custom(place / "photos")
+    for arguments in (
+        ["train-cls", "--dataset", "custom", "--data-root", "photos", *TRAIN],
+        ["make-seeds", "--scales", "1", "--workers", "0"],
+        ["make-masks", "--workers", "0"],
+        ["train-seg", *SEGMENT],
+    ):
+        outcome = recam(*arguments, cwd=place)
+        assert outcome.code == 0, outcome.err
+    return place
+
+
+def _run(place):
+    [run] = (place / "runs").iterdir()
+    return run
+
+
+def test_every_stage_is_recorded_and_status_names_the_next_command(place):
+    outcome = recam("status", "--json", cwd=place)
+    states = {name: stage["state"] for name, stage in outcome.json["stages"].items()}
+    assert [states[name] for name in ("train-cls", "make-seeds", "make-masks", "train-seg")] == ["done"] * 4
+    assert "recam evaluate --of segmentation" in outcome.json["next_command"]
+
+
+@pytest.mark.parametrize(("of", "split"), [("seeds", "train"), ("masks", "train"), ("segmentation", "val")])
+def test_evaluate_gives_percent_by_name_and_says_how_the_threshold_was_chosen(place, of, split):
+    outcome = recam("evaluate", "--of", of, "--json", cwd=place)
+    assert outcome.code == 0, outcome.err
+    result = outcome.json
+    assert 0 <= result["miou"] <= 100
+    assert set(result["per_class"]) == {"background", "bus", "cat", "dog"}
+    assert result["split"] == split
+    if of == "seeds":
+        assert result["threshold_chosen"] == "swept with ground truth"
+        assert result["label_free"] is not None
+    if of == "masks":
+        assert result["threshold_chosen"] == "label-free"
+
+
+def test_masks_and_predictions_are_palette_pngs_of_their_images_size(place):
+    run = _run(place)
+    for folder in ("masks", "predictions/val"):
+        for path in (run / folder).glob("*.png"):
+            with (
+                Image.open(path) as mask,
+                Image.open(next((place / "photos/JPEGImages").glob(f"{path.stem}.*"))) as photo,
+            ):
+                assert mask.mode == "P"
+                assert mask.size == photo.size
+                assert np.asarray(mask).max() <= 3
+
+
+def test_stages_repeated_make_nothing_new(place):
+    outcome = recam("make-seeds", "--scales", "1", "--workers", "0", "--json", cwd=place)
+    assert outcome.json["made"] == 0
+    assert recam("make-masks", "--workers", "0", "--json", cwd=place).json["made"] == 0
+
+
+def test_other_settings_are_refused_with_the_difference(place):
+    outcome = recam("make-masks", "--refine", "none", "--workers", "0", cwd=place)
+    assert outcome.code == 4
+    assert "refine crf → none" in outcome.err
+    assert "--overwrite" in outcome.err
+
+
+def test_the_manifest_holds_settings_with_their_sources(place):
+    manifest = json.loads((_run(place) / "manifest.json").read_text())
+    entry = manifest["stages"]["train-cls"]
+    assert entry["sources"]["epochs"] == "flag"
+    assert entry["sources"]["lr"] == "preset"
+    assert entry["sources"]["momentum"] == "default"
+    assert manifest["stages"]["make-seeds"]["sources"]["data_root"] == "run"
+
+
+def test_quiet_leaves_stderr_empty(place):
+    outcome = recam("make-seeds", "--scales", "1", "--workers", "0", "--quiet", cwd=place)
+    assert outcome.err == ""
+    assert "seeds" in outcome.out
