@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from recam_cli.core.signals import polled, raise_if_signalled
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichProgress
@@ -47,16 +49,17 @@ class TerminalReporter:
 
     @contextmanager
     def track(self, title: str, total: int, unit: str = "image") -> Iterator[Progress]:
-        """Show a bar on a terminal, a line every ten seconds elsewhere."""
-        if self.quiet:
-            yield _Silent()
-        elif sys.stderr.isatty() and self._bars is None:
-            with self._rich_bar(title, total, unit) as bar:
-                yield bar
-        else:
-            plain = _PlainBar(title, total, unit)
-            yield plain
-            plain.finish()
+        """Show a bar on a terminal, a line every ten seconds elsewhere; a signal takes effect at the next advance."""
+        with polled():
+            if self.quiet:
+                yield _Silent()
+            elif sys.stderr.isatty() and self._bars is None:
+                with self._rich_bar(title, total, unit) as bar:
+                    yield bar
+            else:
+                plain = _PlainBar(title, total, unit)
+                yield plain
+                plain.finish()
 
     @contextmanager
     def _rich_bar(self, title: str, total: int, unit: str) -> Iterator[Progress]:
@@ -97,6 +100,7 @@ class TerminalReporter:
 class _Silent:
     def advance(self, count: int = 1, **figures: float) -> None:
         """Show nothing."""
+        raise_if_signalled()
 
 
 class _RichBar:
@@ -106,6 +110,7 @@ class _RichBar:
 
     def advance(self, count: int = 1, **figures: float) -> None:
         """Move the bar on."""
+        raise_if_signalled()
         self._done += count
         rate = f"{self._done / max(1e-3, time.monotonic() - self._begun):.1f} {self._unit}s/s"
         self._bars.update(self._task, advance=count, rate=rate, figures=_figures(figures))
@@ -120,6 +125,7 @@ class _PlainBar:
 
     def advance(self, count: int = 1, **figures: float) -> None:
         """Print a line if the last one is old enough."""
+        raise_if_signalled()
         self._done += count
         self._last = figures or self._last
         if time.monotonic() - self._printed >= _PLAIN_SECONDS and self._done < self._total:

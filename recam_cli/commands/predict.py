@@ -12,9 +12,10 @@ from recam_cli.terminal import print_line
 def _execute(call: Call) -> None:
     from recam_cli.core.errors import DataError
     from recam_cli.core.runs.run import Run
-    from recam_cli.stages import predict
 
     run = Run.open(call.run_path)
+    from recam_cli.stages import predict  # imports torch: only once there is a run
+
     result = predict.run(call.resolve(PredictSettings), run, call.reporter, call.values["photos"])
 
     def human() -> None:

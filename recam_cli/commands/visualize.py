@@ -12,7 +12,6 @@ from recam_cli.terminal import print_line
 def _execute(call: Call) -> None:
     from recam_cli.core.errors import DataError, RunError
     from recam_cli.core.runs.run import Run
-    from recam_cli.stages import visualize
 
     # Not from the run: there `labels` names a label file.
     resolved = call.resolve(VisualizeSettings)
@@ -23,8 +22,9 @@ def _execute(call: Call) -> None:
         except RunError as error:
             hint = "or see what a stock ImageNet classifier finds with --weights imagenet"
             raise RunError(error.message, remedy=f"{error.remedy}; {hint}" if error.remedy else hint) from None
-    images = call.values["images"]
-    result = visualize.run(resolved, run, call.reporter, images)
+    from recam_cli.stages import visualize  # imports torch: only once there is a run
+
+    result = visualize.run(resolved, run, call.reporter, call.values["images"])
 
     def human() -> None:
         for shown in result.shown:

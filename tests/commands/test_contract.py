@@ -43,7 +43,9 @@ def test_every_command_has_help_with_an_example_and_its_options(name):
 
     from recam_cli.app import build_app
 
-    outcome = CliRunner().invoke(build_app(name), [name, "--help"], env={"NO_COLOR": "1", "COLUMNS": "160", "TERM": "dumb"})
+    outcome = CliRunner().invoke(
+        build_app(name), [name, "--help"], env={"NO_COLOR": "1", "COLUMNS": "160", "TERM": "dumb"}
+    )
     assert outcome.exit_code == 0
     assert f"recam {name}" in outcome.output
     assert "--json" in outcome.output
@@ -140,7 +142,8 @@ def test_a_closed_pipe_is_silent(tmp_path):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_training_with_their_exit_code_and_no_orphans(tmp_path, number, code):
     root = make_custom(tmp_path / "photos", n=12)
-    arguments = ["train-cls", "--dataset", "custom", "--data-root", root, "--backbone", "resnet18", "--weights", "none"]
+    arguments = ["train-cls", "--dataset", "custom", "--data-root", root]
+    arguments += ["--backbone", "resnet18", "--weights", "none"]
     arguments += ["--epochs", "500", "--crop", "64", "--batch-size", "2", "--run", tmp_path / "run"]
     process = subprocess.Popen(
         [sys.executable, "-m", "recam_cli", *map(str, arguments)],

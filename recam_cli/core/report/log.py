@@ -84,7 +84,7 @@ def series_of(
 def smoothed(values: tuple[float, ...], *, share: float = 0.05) -> np.ndarray:
     """Return the mean around each point over `share` of them, over half as many at the ends: float64."""
     numbers = np.asarray(values, dtype=np.float64)
-    reach = max(1, round(len(numbers) * share / 2))
+    reach = round(len(numbers) * share / 2)
     sums = np.concatenate([[0.0], np.cumsum(numbers)])
     index = np.arange(len(numbers))
     first, last = np.maximum(index - reach, 0), np.minimum(index + reach + 1, len(numbers))
