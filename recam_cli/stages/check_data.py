@@ -9,7 +9,7 @@ from typing import Any
 
 from recam_cli.core.data.check import CheckReport, read_and_check, sort_problems
 from recam_cli.core.data.problems import Problem
-from recam_cli.core.data.registry import available_splits, data_root
+from recam_cli.core.data.registry import available_splits, data_root, fetch
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.errors import DataError
 from recam_cli.core.reporter import Reporter
@@ -94,6 +94,8 @@ def run(resolved: Resolved[CheckDataSettings], reporter: Reporter) -> CheckDataR
         DataError: there is no data set at the place named, or no split in it.
     """
     settings = resolved.settings
+    if settings.download:
+        fetch(settings, reporter)
     root = data_root(settings)
     names = (settings.split,) if settings.split is not None else available_splits(settings)
     if not names:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from recam_cli.core.cams.reactivation import reactivate, reactivation_loss
 from recam_cli.core.data.check import open_checked
-from recam_cli.core.data.registry import fetch_if_asked, open_dataset
+from recam_cli.core.data.registry import fetch, open_dataset
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.data.transforms import Augmentation
 from recam_cli.core.errors import DataError, UsageError
@@ -136,7 +136,8 @@ def _check_settings(settings: TrainClsSettings) -> None:
 
 
 def _open_sets(settings: TrainClsSettings, reporter: Reporter) -> tuple[ImageSet, ImageSet | None]:
-    fetch_if_asked(settings, reporter)
+    if settings.download:
+        fetch(settings, reporter)
     images = open_checked(settings, settings.split, workers=settings.workers, reporter=reporter)
     if settings.val_split == "none":
         return images, None

@@ -93,15 +93,13 @@ def open_dataset(settings: DataSettings, split: str, *, tell: Tell = raise_error
     return DATASETS[settings.dataset].open(data_root(settings), split, settings.labels, tell)
 
 
-def fetch_if_asked(settings: DataSettings, reporter: Reporter) -> None:
-    """Download the data set where `--download` asks for it.
+def fetch(settings: DataSettings, reporter: Reporter) -> None:
+    """Download the data set, as `--download` asks for.
 
     Raises:
         UsageError: there is no download of this kind of data set.
         DataError: the download failed.
     """
-    if not settings.download:
-        return
     if settings.dataset != "voc":
         raise UsageError(f"--download: there is nothing to fetch for {settings.dataset}", remedy="It goes with voc")
     from recam_cli.core.data.voc_download import download_voc

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recam_cli.core.settings.declare import setting
-from recam_cli.core.settings.groups import DATA, HARDWARE, OUTPUT, DataSettings
+from recam_cli.core.settings.groups import DATA, HARDWARE, OUTPUT, DataSettings, DownloadSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckDataSettings(DataSettings):
+class CheckDataSettings(DataSettings, DownloadSettings):
     """What is checked, and how severely."""
 
     split: str | None = setting(None, "Check this split only; without it, all there are.", panel=DATA)

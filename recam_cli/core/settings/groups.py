@@ -34,8 +34,14 @@ class DataSettings:
         "or VOC's Annotations/*.xml.",
         panel=DATA,
     )
-    download: bool = setting(False, "Fetch the VOC 2012 devkit (2 GB) into the data folder first.", panel=DATA)
     max_pixels: int = setting(MAX_PIXELS, "Refuse images of more pixels.", panel=DATA, minimum=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadSettings:
+    """For commands that may be the first to need the data."""
+
+    download: bool = setting(False, "Fetch the VOC 2012 devkit (2 GB) into the data folder first.", panel=DATA)
 
 
 @dataclass(frozen=True, kw_only=True)

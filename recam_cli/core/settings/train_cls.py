@@ -6,13 +6,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recam_cli.core.settings.declare import setting
-from recam_cli.core.settings.groups import DATA, MODEL, SCHEDULE, DataSettings, HardwareSettings, SeedSettings
+from recam_cli.core.settings.groups import (
+    DATA,
+    MODEL,
+    SCHEDULE,
+    DataSettings,
+    DownloadSettings,
+    HardwareSettings,
+    SeedSettings,
+)
 
 BackboneName = Literal["resnet18", "resnet34", "resnet50", "resnet101", "vgg16", "mobilenet_v2"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainClsSettings(DataSettings, HardwareSettings, SeedSettings):
+class TrainClsSettings(DataSettings, DownloadSettings, HardwareSettings, SeedSettings):
     """The classifier's two phases: BCE with FC1 (phase 1), then BCE + λ·SCE with FC2 (phase 2, ReCAM)."""
 
     split: str = setting("train", "Split to train on.", panel=DATA)
