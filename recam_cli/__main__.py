@@ -14,6 +14,8 @@ _CLOSED_PIPE = 141
 def main() -> None:
     """Run `recam` and exit with a documented code."""
     raise_on_signals()
+    # Idle OpenMP threads that spin cost a busy machine up to nine times the work itself; read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         from recam_cli.app import build_app
 
