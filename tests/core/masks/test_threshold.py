@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from recam_cli.core.cams.store import Seed
 from recam_cli.core.errors import DataError
-from recam_cli.core.masks.threshold import BINS, choose_threshold, otsu, score_histogram
+from recam_cli.core.masks.threshold import choose_threshold
 
 
 def _seed(low, high, share=0.4, start=0, classes=1, noise=0.02):
@@ -49,17 +49,3 @@ def test_constant_maps_still_give_a_threshold_inside_the_interval(value):
 def test_without_any_class_it_says_so():
     with pytest.raises(DataError, match="no image"):
         choose_threshold([])
-
-
-def test_otsu_equals_the_brute_force_over_all_cuts():
-    histogram, _, _ = score_histogram([_seed(0.2, 0.6, start=3, noise=0.1)])
-    centres = (np.arange(BINS) + 0.5) / BINS
-    best, value = -1.0, 0.0
-    for cut in range(1, BINS):
-        a, b = histogram[:cut], histogram[cut:]
-        if a.sum() > 0 and b.sum() > 0:
-            difference = np.average(centres[:cut], weights=a) - np.average(centres[cut:], weights=b)
-            between = a.sum() * b.sum() * difference**2
-            if between > best + 1e-12:
-                best, value = between, centres[cut - 1]
-    assert otsu(histogram) == pytest.approx(value, abs=2 / BINS)
