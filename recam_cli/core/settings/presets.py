@@ -69,6 +69,9 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "make-seeds": {"scales": (1.0, 0.5, 1.5)},
         "train-seg": {
             "network": "lraspp",
+            "stride": "16",
+            "freeze_stages": 2,
+            "warm_up": 0.05,
             "epochs": 10,
             "batch_size": 8,
             "lr": 0.005,
