@@ -170,7 +170,7 @@ def test_no_worker_outlives_its_parent(number, tmp_path):
         else:
             parent.kill()
 
-        errors = parent.communicate(timeout=20)[1]
+        errors = parent.communicate(timeout=60)[1]
         assert pool_work.wait_until(lambda: not any(map(pool_work.is_alive, workers)))
         assert parent.returncode == -number
         assert errors.count("Traceback") == (1 if number == signal.SIGINT else 0)
