@@ -9,6 +9,7 @@ import typer
 
 from recam_cli import __version__
 from recam_cli.commands import COMMANDS
+from recam_cli.root_help import RootGroup
 
 
 def build_app(only: str | None = None) -> typer.Typer:
@@ -20,6 +21,7 @@ def build_app(only: str | None = None) -> typer.Typer:
     """
     app = typer.Typer(
         name="recam",
+        cls=RootGroup,
         help="From photographs with image-level labels to pixel masks: CAM and ReCAM seeds, pseudo masks, a segmenter.",
         no_args_is_help=True,
         rich_markup_mode="rich",
