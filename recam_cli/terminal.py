@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from recam_cli.core.reporter import Progress
 
 _PLAIN_SECONDS = 10.0
+CLOSED_PIPE = 141
+"""Exit code when the reader of stdout went away, as shells show a process ended by SIGPIPE."""
 
 
 class TerminalReporter:
@@ -155,14 +158,12 @@ def stderr_console() -> Console:
 
 def print_json(value: Any) -> None:
     """Print JSON, and nothing else, to stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    sys.stdout.flush()
+    _write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def print_line(text: str) -> None:
     """Print one line of result to stdout."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    _write(text + "\n")
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
@@ -172,15 +173,29 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for index, name in enumerate(header):
-        table.add_column(Text(name), justify="left" if index == 0 else "right")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(header):  # names are folded where the terminal is narrow, figures stay whole
+        table.add_column(Text(name), justify="left" if index == 0 else "right", overflow="fold", no_wrap=index > 0)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console = Console(file=sys.stdout)
     if not sys.stdout.isatty():
         console = Console(file=sys.stdout, width=max(console.width, 160))
-    console.print(table)
+    with console.capture() as captured:
+        if title:  # a title of the table itself would be broken to the table's width
+            console.print(Text(title), soft_wrap=True)
+        console.print(table)
+    _write(captured.get())
+
+
+def _write(text: str) -> None:
+    """Write to stdout; a reader that went away ends the program here, where Typer and Rich would exit with 1."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's own flush at exit
+        sys.exit(CLOSED_PIPE)
 
 
 def _figures(figures: dict[str, float]) -> str:

@@ -80,11 +80,13 @@ class Call:
         """
         flags = {name: value for name, value in self.values.items() if name in settings_of(cls)}
         path: Path | None = self.values["config"]
-        config = read_config(path, self.command.name) if path else {}
-        from_run = run_values(run, cls) if run is not None else {}
+        config = read_config(path, self.command.name, tables=COMMANDS) if path else {}
+        from_run = run_values(run, cls, self.command.name) if run is not None else {}
         dataset = flags.get("dataset") or config.get("dataset") or from_run.get("dataset") or _default_dataset(cls)
         preset = self.values.get("preset") or from_run.pop("preset", None) or "auto"
         values = preset_values(preset, dataset, self.command.name) if dataset in _DATASETS else {}
+        # What the run has settled, such as the split it trains on, holds for its later stages.
+        values = {name: value for name, value in values.items() if name not in from_run}
         resolved = resolve(
             cls,
             flags=flags,
@@ -111,14 +113,23 @@ _DATASETS = ("custom", "voc", "folder", "shapes")
 _FROM_TRAIN_CLS = ("dataset", "data_root", "labels", "max_pixels", "seed")
 
 
-def run_values(run: Run, cls: type[Any]) -> dict[str, Any]:
-    """Return what a stage takes over from the run's train-cls: the data set, its place, the seed, the preset."""
+def run_values(run: Run, cls: type[Any], stage: str) -> dict[str, Any]:
+    """Return what a stage takes over from the run: train-cls's data set, its place, the seed and the preset.
+
+    The split is that of the stage before it.
+    """
+    from recam_cli.core.runs.run import STAGE_ORDER
+
     entry = run.manifest.stages.get("train-cls")
     if entry is None:
         return {}
     known = settings_of(cls)
     names = [n for n in _FROM_TRAIN_CLS if n != "labels" or issubclass(cls, DataSettings)]
     values = {name: entry.settings[name] for name in names if name in known and name in entry.settings}
+    before = STAGE_ORDER[: STAGE_ORDER.index(stage)] if stage in STAGE_ORDER else ()
+    splits = [done.settings.get("split") for name in before if (done := run.entry(name)) is not None]
+    if splits and isinstance(splits[-1], str):
+        values["split"] = splits[-1]
     if "preset" in entry.notes:
         values["preset"] = entry.notes["preset"]
     return values

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recam_cli.commands.common import Call, Command
 from recam_cli.core.settings.status import StatusSettings
 from recam_cli.terminal import print_line, print_table
+
+if TYPE_CHECKING:
+    from recam_cli.core.runs.run import Run
 
 
 def _execute(call: Call) -> None:
@@ -19,17 +22,26 @@ def _execute(call: Call) -> None:
             "seconds": entry.seconds,
             "started": entry.started,
             "metrics": entry.metrics,
+            "outdated": run.outdated(name),
         }
         for name, entry in run.manifest.stages.items()
     }
     result: dict[str, Any] = {"run": str(run.path), "stages": stages, "next_command": run.next_command()}
 
     def human() -> None:
-        rows = [(name, e.state, f"{e.seconds:.0f} s", _headline(e.metrics)) for name, e in run.manifest.stages.items()]
+        rows = [
+            (name, _state(run, name), f"{e.seconds:.0f} s", _headline(e.metrics))
+            for name, e in run.manifest.stages.items()
+        ]
         print_table(("stage", "state", "time", "result"), rows, title=str(run.path))
         print_line(f"next: {run.next_command()}")
 
     call.show(result, human)
+
+
+def _state(run: Run, stage: str) -> str:
+    changed = run.outdated(stage)
+    return run.manifest.stages[stage].state if changed is None else f"outdated by {changed}"
 
 
 def _headline(metrics: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from recam_cli.core.metrics.sources import Source, label_free_threshold, noted_t
 from recam_cli.core.metrics.sweep import threshold_grid
 from recam_cli.core.metrics.table import confusion_table, csv_text, rows_of
 from recam_cli.core.reporter import Reporter
+from recam_cli.core.runs.classes import require_classes
 from recam_cli.core.runs.files import write_json, write_text
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.evaluate import EvaluateSettings
@@ -101,11 +102,14 @@ def _score_folders(settings: EvaluateSettings, pred_dir: Path, truth_dir: Path, 
 
 def _score_run(resolved: Resolved[EvaluateSettings], run: Run, reporter: Reporter) -> EvaluateResult:
     settings = resolved.settings
-    split = settings.split or ("val" if settings.of == "segmentation" else "train")
-    source = Source.find(run, settings.of, settings.method, split)
-    images = _open_images(settings, split)
+    source = Source.find(run, settings.of, settings.method, settings.split)
+    images = _open_images(settings, source.split)
+    require_classes(run, source.stage if settings.of == "segmentation" else "train-cls", images.classes, images.root)
+    fault = source.fault(run)
+    if fault is not None:
+        reporter.warn(fault)
     pairs = source.pairs(images)
-    name = f"{settings.of}{source.suffix}-{split}"
+    name = f"{settings.of}{source.suffix}-{source.split}"
     stage = f"evaluate-{name}"
     with run.stage(stage, resolved, inputs=source.inputs(run)) as entry:
         score = _score_seeds if settings.of == "seeds" else _score_masks

@@ -17,6 +17,7 @@ from recam_cli.core.masks.crf import check_backend
 from recam_cli.core.masks.job import MaskJob, MaskTally, Summary
 from recam_cli.core.masks.pool import run_over
 from recam_cli.core.reporter import Progress, Reporter
+from recam_cli.core.runs.classes import require_classes
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
 from recam_cli.core.runs.variants import command, require_variant, resolve_method, variant_suffix
@@ -96,6 +97,7 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
     name = STAGE + suffix
     inputs = {"make-seeds" + suffix: require_variant(run, "make-seeds", suffix).fingerprint}
     images = open_dataset(settings, settings.split)
+    require_classes(run, "train-cls", images.classes, images.root)
     seeds = run.path / f"seeds{suffix}"
     _require_seeds(images, seeds, command(run, "make-seeds", suffix))
     folder = ItemFolder.open(

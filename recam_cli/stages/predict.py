@@ -126,7 +126,7 @@ def run(resolved: Resolved[PredictSettings], run: Run, reporter: Reporter, place
     if settings.crf:
         check_backend()
     suffix = variant_suffix(run, settings.method)
-    folder = settings.out or run.path / FOLDER
+    folder = settings.out or run.path / f"{FOLDER}{suffix}"
     targets = _targets(settings, places, folder)
     prepare_process()
     device = choose_device(settings.device)

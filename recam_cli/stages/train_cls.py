@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from recam_cli.core.cams.reactivation import reactivate, reactivation_loss
-from recam_cli.core.data.check import open_checked
+from recam_cli.core.data.check import check_image_set, open_checked
 from recam_cli.core.data.registry import fetch, open_dataset
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.data.transforms import Augmentation
@@ -106,6 +106,8 @@ def run(
     weights = find_weights(settings.backbone, settings.weights)
     classifier = _build(settings, weights, len(images.classes), device)
     run = Run.create(path)
+    if run.set_aside is not None:
+        reporter.info(f"Kept what the unfinished training left in {run.set_aside}")
     reporter.info(f"Run {run.path}: {len(images)} images, {len(images.classes)} classes, weights: {weights.origin}")
     inputs = {"data": images.fingerprint(), "weights": weights.sha256 or weights.origin}
     with run.stage(STAGE, resolved, inputs=inputs, device=str(device)) as entry:
@@ -139,13 +141,23 @@ def _open_sets(settings: TrainClsSettings, reporter: Reporter) -> tuple[ImageSet
     if settings.download:
         fetch(settings, reporter)
     images = open_checked(settings, settings.split, workers=settings.workers, reporter=reporter)
-    if settings.val_split == "none":
-        return images, None
+    held_out = None if settings.val_split == "none" else _open_held_out(settings, reporter)
+    return images, held_out
+
+
+def _open_held_out(settings: TrainClsSettings, reporter: Reporter) -> ImageSet | None:
+    """Return the held-out images, their files checked before hours of training, or None where there are none."""
     try:
-        return images, open_dataset(settings, settings.val_split)
+        held_out = open_dataset(settings, settings.val_split)
     except DataError as error:
         reporter.warn(f"no held-out images, so no AP is reported: {error}")
-        return images, None
+        return None
+    if not held_out.targets().any():
+        reporter.warn(f"no image of split {settings.val_split!r} has a label, so no AP is reported")
+        return None
+    report = check_image_set(held_out, max_pixels=settings.max_pixels, workers=settings.workers, reporter=reporter)
+    report.raise_on_errors()
+    return held_out
 
 
 def _build(
@@ -176,9 +188,15 @@ def _train_phases(training: _Training, held_out: ImageSet | None, entry: StageEn
             _train_recam(training)
         path = classifier_path(run, method)
         save_classifier(path, training.classifier, classes)
+        _unfinished(training).unlink(missing_ok=True)
         entry.outputs[method] = run.output_of_file(path)
-        if held_out is not None and len(held_out):
+        if held_out is not None:
             entry.metrics |= _measure(training, held_out, method)
+
+
+def _unfinished(training: _Training) -> Path:
+    """Return where the weights of the last finished epoch are kept until the phase is done."""
+    return classifier_path(training.run, "unfinished")
 
 
 def _train_cam(training: _Training) -> None:
@@ -248,6 +266,10 @@ def _train(
         training.run.log(stage=STAGE, **line)
         training.last_losses |= {k: v for k, v in line.items() if k in ("bce", "sce", "ce")}
 
+    def after_epoch(epoch: int) -> dict[str, Any]:
+        save_classifier(_unfinished(training), training.classifier, images.classes)
+        return {}
+
     training.classifier.train()
     Loop(
         title=title,
@@ -262,7 +284,7 @@ def _train(
         reporter=training.reporter,
         log=log,
         first_epoch=first_epoch,
-    ).run(losses, lambda epoch: {})
+    ).run(losses, after_epoch)
 
 
 def _measure(training: _Training, held_out: ImageSet, method: str) -> dict[str, Any]:

@@ -21,10 +21,11 @@ from recam_cli.core.models.segmenter_files import FOLDER, load_segmenter, on_dev
 from recam_cli.core.models.segmenter_start import find_start, resolve_backbone, start_backbone
 from recam_cli.core.models.segmenters import build_segmenter
 from recam_cli.core.reporter import Reporter
+from recam_cli.core.runs.classes import require_classes
 from recam_cli.core.runs.files import fingerprint
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.manifest import StageEntry
-from recam_cli.core.runs.run import Run, result_settings
+from recam_cli.core.runs.run import SCORABLE_NOTE, Run, result_settings
 from recam_cli.core.runs.variants import command, require_variant, resolve_method, trained_method, variant_suffix
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.core.settings.train_seg import PREDICTION_SETTINGS, TrainSegSettings
@@ -120,6 +121,8 @@ def run(resolved: Resolved[TrainSegSettings], run: Run, reporter: Reporter) -> T
         entry.outputs[FOLDER] = run.output_of_file(job.path)
         entry.metrics |= {name: about[name] for name in ("loss", "epochs", "images", "parameters")}
         entry.notes |= {"init": about["init"], "classes": list(job.images.classes)}
+        if job.held_out is not None:
+            entry.notes[SCORABLE_NOTE] = all(sample.mask is not None for sample in job.held_out)
         predicted, kept = _predict(job, entry, anew=trained)
     folder = job.predictions.path if job.predictions is not None else None
     loss, init = float(about["loss"]), str(about["init"])
@@ -131,6 +134,10 @@ def _prepare(settings: TrainSegSettings, run: Run, reporter: Reporter) -> _Job:
         check_backend()
     device = choose_device(settings.device)
     suffix, masks, inputs = _source_of_masks(settings, run)
+    changed = run.outdated("make-masks" + suffix) if masks is not None else None
+    if changed is not None:
+        again = command(run, "make-masks", suffix)
+        reporter.warn(f"{masks} was made before {changed} was done anew; to make it again, run: {again} --overwrite")
     method = _method(settings, run)
     settings = replace(
         settings,
@@ -139,6 +146,8 @@ def _prepare(settings: TrainSegSettings, run: Run, reporter: Reporter) -> _Job:
         label_file=settings.label_file or _label_file(settings, run),
     )
     images = open_dataset(settings.data, settings.split)
+    if masks is not None:
+        require_classes(run, "train-cls", images.classes, images.root)
     images = (
         images.with_masks() if masks is None else _with_pseudo_masks(images, masks, command(run, "make-masks", suffix))
     )

@@ -131,12 +131,13 @@ def test_json_goes_alone_to_stdout_even_when_problems_end_the_command(tmp_path):
     assert any("JPEGImages" in problem["file"] for problem in outcome.json["problems"])
 
 
-def test_a_closed_pipe_is_silent(tmp_path):
+def test_a_closed_pipe_is_silent_and_exits_141(tmp_path):
     root = make_custom(tmp_path / "photos")
-    command = f"{sys.executable} -m recam_cli check-data --dataset custom --data-root {root} --json | head -c 1"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert "Traceback" not in done.stderr
-    assert "BrokenPipe" not in done.stderr
+    command = f"{sys.executable} -m recam_cli check-data --dataset custom --data-root {root} --quiet"
+    for option in ("", " --json"):
+        pipe = f"{command}{option} | true; exit ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", pipe], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (141, "")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

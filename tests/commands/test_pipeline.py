@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -98,3 +99,17 @@ def test_quiet_leaves_stderr_empty(place):
     outcome = recam("make-seeds", "--scales", "1", "--workers", "0", "--quiet", cwd=place)
     assert outcome.err == ""
     assert "seeds" in outcome.out
+
+
+def test_status_shows_which_stages_are_outdated_and_what_to_do(place, tmp_path):
+    shutil.copytree(_run(place), tmp_path / "run")
+    again = ("make-seeds", "--scales", "0.5", "--workers", "0", "--overwrite", "--quiet")
+    outcome = recam(*again, "--run", tmp_path / "run", cwd=place)
+    assert outcome.code == 0, outcome.err
+    result = recam("status", "--run", tmp_path / "run", "--json").json
+    assert [n for n in ("make-seeds", "make-masks", "train-seg") if result["stages"][n]["outdated"]] == [
+        "make-masks",
+        "train-seg",
+    ]
+    assert "make-masks --overwrite" in result["next_command"]
+    assert "outdated by make-seeds" in recam("status", "--run", tmp_path / "run").out

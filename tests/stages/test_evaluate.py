@@ -305,3 +305,18 @@ def test_every_refusal_is_one_line(bench):
     with pytest.raises(RecamError) as caught:
         bench.evaluate()
     assert "\n" not in str(caught.value)
+
+
+def test_masks_of_other_classes_are_not_scored_under_the_names_of_now(bench):
+    write_predictions(bench.run.path / "masks", bench.truths)
+    bench.record("train-cls", notes={"classes": list(reversed(CLASSES))})
+    with pytest.raises(RunError, match="class 1 as"):
+        bench.evaluate(of="masks")
+
+
+def test_files_an_unfinished_stage_left_are_scored_with_a_warning(bench):
+    write_predictions(bench.run.path / "masks", bench.truths)
+    bench.run.manifest.stages["make-masks"] = StageEntry(state="interrupted")
+    bench.run.manifest.save(bench.run.path)
+    assert bench.evaluate(of="masks").images == 3
+    assert any("has not finished (interrupted)" in warning for warning in bench.reporter.warnings)

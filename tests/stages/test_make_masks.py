@@ -276,6 +276,14 @@ def test_a_seed_of_unlabelled_classes_is_refused_by_id(run, data):
         make(run, data)
 
 
+def test_seeds_of_other_classes_or_another_order_are_refused(run, data):
+    run.manifest.stages["train-cls"].notes["classes"] = ["dog", "cat", "bus"]
+    run.manifest.save(run.path)
+    with pytest.raises(RunError, match="class 1 as"):
+        make(run, data)
+    assert not (run.path / "masks").exists()
+
+
 def test_classes_without_a_pixel_are_counted(run, data):
     result = make(run, data, refine="none", threshold="1")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from PIL import Image
 
 from recam_cli.core.data.images import read_image, read_mask, write_image
@@ -168,3 +169,10 @@ def test_what_was_found_is_told_in_words(tmp_path):
     assert predict.found_text(result) == "cow in 2, dog in 1"
     assert predict.found_text(result, most=1) == "cow in 2 and 1 more classes"
     assert predict.found_text(predict.PredictResult(tmp_path, (one(["background"]),), (), 0)) == "no class found"
+
+
+def test_predictions_of_the_plain_cam_segmenter_lie_apart_from_the_runs_own(run, photos, monkeypatch):
+    segmenter = predict.run_segmenter(run, "", torch.device("cpu"))
+    monkeypatch.setattr(predict, "run_segmenter", lambda *_: segmenter)
+    assert segment(run, photos, method="cam").folder == run.path / "predict-cam"
+    assert segment(run, photos).kept == 0

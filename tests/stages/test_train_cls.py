@@ -159,3 +159,32 @@ def test_a_changed_classifier_file_is_noticed(data, tmp_path):
     path.write_bytes(bytes(content))
     with pytest.raises(RunError, match="has changed"):
         run_classifier(run, "cam", torch.device("cpu"))
+
+
+def test_a_broken_held_out_image_is_found_before_any_training(tmp_path):
+    data = make_custom(tmp_path / "data")
+    (data / "JPEGImages" / "img_005.jpg").write_bytes(b"nothing")
+    with pytest.raises(DataError, match="img_005"):
+        _train(data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    _train(data, tmp_path / "run", val_split="none")
+
+
+def test_the_weights_of_the_last_finished_epoch_outlive_a_diverged_training(data, tmp_path, monkeypatch):
+    bce, calls = train_cls._bce, []
+
+    def diverging(*arguments):
+        calls.append(1)
+        return bce(*arguments) * (float("nan") if len(calls) == 4 else 1)  # in the second epoch of two steps
+
+    monkeypatch.setattr(train_cls, "_bce", diverging)
+    with pytest.raises(TrainingError, match="epoch 2"):
+        _train(data, tmp_path / "run", epochs=3)
+    kept = tmp_path / "run" / "classifier" / "unfinished.safetensors"
+    assert all(torch.isfinite(value).all() for value in _weights(kept).values())
+
+    _train(data, tmp_path / "run", epochs=1)  # the same run, begun anew
+
+    assert Run.open(tmp_path / "run").require("train-cls")
+    assert not kept.exists()
+    assert (tmp_path / "run" / "unfinished-1" / "classifier" / "unfinished.safetensors").is_file()

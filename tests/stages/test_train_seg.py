@@ -251,3 +251,28 @@ def test_without_a_split_to_predict_it_says_so_and_trains(run, tmp_path):
 def test_settings_that_cannot_work_are_usage_errors(run, data, flags, message):
     with pytest.raises(UsageError, match=message):
         train(run, data, **flags)
+
+
+def test_masks_older_than_the_seeds_are_warned_of(run, data):
+    run.manifest.stages["make-masks"].inputs["make-seeds"] = "of earlier seeds"
+    run.manifest.stages["make-seeds"] = StageEntry(state="done", fingerprint="of make-seeds")
+    run.manifest.save(run.path)
+    reporter = SilentReporter()
+    train(run, data, reporter)
+    assert any("before make-seeds was done anew" in warning for warning in reporter.warnings)
+
+
+def test_it_notes_whether_the_predicted_images_have_true_masks(run, data):
+    train(run, data)
+    assert Run.open(run.path).require("train-seg").notes["scorable"] is True
+    (data / "SegmentationClass" / "img_005.png").unlink()
+    train(run, data)
+    assert Run.open(run.path).require("train-seg").notes["scorable"] is False
+
+
+def test_pseudo_masks_of_other_classes_are_refused(run, data):
+    run.manifest.stages["train-cls"].notes["classes"] = list(reversed(TINY_CLASSES))
+    run.manifest.save(run.path)
+    with pytest.raises(RunError, match="class 1 as"):
+        train(run, data)
+    assert train(run, data, labels="truth").trained

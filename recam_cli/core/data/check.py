@@ -68,7 +68,7 @@ class CheckReport:
         remedy = (first.remedy or "").rstrip(".")
         if more:
             noun = "problem" if more == 1 else "problems"
-            remedy += f". {more} more {noun}: recam check-data lists all"
+            remedy += f"{'' if remedy.endswith('?') else '.'} {more} more {noun}: recam check-data lists all"
         raise DataError(first.message, remedy=remedy)
 
 

@@ -113,7 +113,9 @@ def _open(path: Path, formats: tuple[str, ...], max_pixels: int, what: str) -> I
     try:
         image = Image.open(path, formats=formats)
     except FileNotFoundError:
-        raise DataError(f"{path}: no such {what}", remedy="Restore the file or take its id off the list") from None
+        raise DataError(f"{path}: no such {what}", remedy="Restore the file or correct its path") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: a folder, no {what}", remedy="Name the files in it") from None
     except UnidentifiedImageError:
         raise DataError(
             f"{path}: not a readable {what} ({', '.join(formats)})", remedy="Convert or replace the file"

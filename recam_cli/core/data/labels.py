@@ -196,7 +196,12 @@ def _columns(header: Sequence[str], path: Path) -> tuple[int, int]:
     for name in ("image", "labels"):
         if header.count(name) != 1:
             how = "no" if name not in header else "more than one"
-            raise DataError(f"{path}: {how} column {name!r} in the header {some(header, 6)!r}", remedy=HEADER_REMEDY)
+            other = next((sign for sign in (";", "\t") if any(sign in cell for cell in header)), None)
+            remedy = f"Separate the columns by commas, not by {other!r}: labels alone may have ';'"
+            raise DataError(
+                f"{path}: {how} column {name!r} in the header {some(header, 6)!r}",
+                remedy=remedy if other else HEADER_REMEDY,
+            )
     return header.index("image"), header.index("labels")
 
 

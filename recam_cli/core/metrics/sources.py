@@ -22,6 +22,9 @@ CHOSEN_NOTE = "threshold_chosen"
 
 _CHOSEN: tuple[Chosen, ...] = ("given", "label-free", "swept with ground truth")
 _MADE_BY = {"seeds": "make-seeds", "masks": "make-masks", "segmentation": "train-seg"}
+_SPLIT_SETTING = {"seeds": "split", "masks": "split", "segmentation": "predict_split"}
+_SCORED_AS = {"train_aug": "train"}
+"""The published figures of VOC's seeds and masks are those of train, although train_aug is trained on."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Source:
         folder: the files' folder; they are named `<id>` + `extension`.
         extension: with its dot.
         command: the command that makes them.
+        split: the data set's split whose files are scored.
     """
 
     of: Of
@@ -42,16 +46,23 @@ class Source:
     folder: Path
     extension: str
     command: str
+    split: str
+
+    @property
+    def stage(self) -> str:
+        """The stage that makes them, as the manifest names it."""
+        return _MADE_BY[self.of] + self.suffix
 
     @classmethod
-    def find(cls, run: Run, of: Of, method: Literal["run", "cam", "recam", "truth"], split: str) -> Source:
+    def find(cls, run: Run, of: Of, method: Literal["run", "cam", "recam", "truth"], split: str | None) -> Source:
         """Return where the files of a method lie.
 
         Args:
             run: the run.
             of: what is scored.
             method: "run" for the run's own, "cam" or "recam"; of predictions also "truth".
-            split: the data set's split; predictions lie in one folder per split.
+            split: the data set's split; predictions lie in one folder per split. None: the one the files were made
+                of, but train for train_aug, as published.
 
         Raises:
             RunError: "recam" is asked of a run trained as plain CAM, or a method of one without a finished
@@ -59,9 +70,12 @@ class Source:
         """
         # the run's own files are scored even where another tool made them and no stage is recorded
         suffix = "-truth" if method == "truth" else "" if method == "run" else variant_suffix(run, method)
+        made = _split_made(run, of, suffix)
+        split = split or _SCORED_AS.get(made, made)
         folder = Path(f"predictions{suffix}", split) if of == "segmentation" else Path(of + suffix)
         extension = ".npz" if of == "seeds" else ".png"
-        return cls(of, suffix, run.path / folder, extension, command(run, _MADE_BY[of], suffix))
+        option = "" if split in (made, _SCORED_AS.get(made)) else f" --{_SPLIT_SETTING[of].replace('_', '-')} {split}"
+        return cls(of, suffix, run.path / folder, extension, command(run, _MADE_BY[of], suffix) + option, split)
 
     def pairs(self, images: ImageSet) -> list[Pair]:
         """Pair every image's true mask with its file.
@@ -89,11 +103,23 @@ class Source:
 
     def inputs(self, run: Run) -> dict[str, str]:
         """Return the fingerprint of the stage that made the files, by stage name, if the run records one."""
-        for stage in (_MADE_BY[self.of] + self.suffix, _MADE_BY[self.of]):
-            entry = run.entry(stage)
-            if entry is not None:
-                return {stage: entry.fingerprint}
-        return {}
+        entry = run.entry(self.stage)
+        return {} if entry is None else {self.stage: entry.fingerprint}
+
+    def fault(self, run: Run) -> str | None:
+        """Return in words why the files may not be what the run's stages say, or None."""
+        entry = run.manifest.stages.get(self.stage)
+        if entry is not None and entry.state != "done":
+            return f"{self.stage} has not finished ({entry.state}): {self.folder} may hold files of an earlier call"
+        changed = run.outdated(self.stage)
+        return None if changed is None else f"{self.folder} was made before {changed} was done anew"
+
+
+def _split_made(run: Run, of: Of, suffix: str) -> str:
+    entry = run.entry(_MADE_BY[of] + suffix)
+    noted = entry.settings.get(_SPLIT_SETTING[of]) if entry is not None else None
+    usual = "val" if of == "segmentation" else "train"
+    return noted if isinstance(noted, str) and noted != "none" else usual
 
 
 def noted_threshold(run: Run, stage: str) -> tuple[float | None, Chosen | None]:
@@ -106,10 +132,13 @@ def noted_threshold(run: Run, stage: str) -> tuple[float | None, Chosen | None]:
 
 
 def label_free_threshold(run: Run, suffix: str) -> float | None:
-    """Return the threshold that make-masks, or else make-seeds, chose without ground truth, or None."""
+    """Return the threshold that make-masks, or else make-seeds, chose without ground truth, or None.
+
+    That of masks made of other seeds than those of now says nothing about these, and does not count.
+    """
     for stage in ("make-masks", "make-seeds"):
         threshold, chosen = noted_threshold(run, stage + suffix)
-        if chosen == "label-free":
+        if chosen == "label-free" and run.outdated(stage + suffix) is None:
             return threshold
     return None
 

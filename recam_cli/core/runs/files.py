@@ -38,8 +38,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise RunError(f"cannot write {path}: {reason}", remedy="Free space or choose another --run") from error
+        raise _cannot_write(path, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -62,10 +61,13 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line to a log such as `metrics.jsonl` with a single system call."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab", buffering=0) as file:
-        file.write(line.encode("utf-8") + b"\n")
+    """Append one line to a log such as `metrics.jsonl` with a single system call; errors as `atomic_file`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab", buffering=0) as file:
+            file.write(line.encode("utf-8") + b"\n")
+    except OSError as error:
+        raise _cannot_write(path, error) from error
 
 
 def sha256_of(path: Path) -> str:
@@ -81,6 +83,11 @@ def fingerprint(value: Any) -> str:
     """Return a short, stable hash of a JSON-like value: equal values, equal fingerprints."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def _cannot_write(path: Path, error: OSError) -> RunError:
+    reason = error.strerror or str(error)
+    return RunError(f"cannot write {path}: {reason}", remedy="Free space, mend permissions, or choose another folder")
 
 
 def _sync_folder(folder: Path) -> None:

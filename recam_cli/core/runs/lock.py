@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from recam_cli.core.errors import RunError
 
@@ -27,10 +28,9 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock during the block.
 
     Raises:
-        RunError: another living process holds it.
+        RunError: another living process holds it, or the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK_NAME).open("a+") as file:
+    with _lock_file(folder) as file:
         if fcntl is not None:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -44,6 +44,16 @@ def locked(folder: Path) -> Iterator[None]:
         file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
         file.flush()
         yield
+
+
+def _lock_file(folder: Path) -> TextIO:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / LOCK_NAME).open("a+")
+    except OSError as error:
+        raise RunError(
+            f"{folder} cannot be written: {error.strerror}", remedy="Mend its permissions, or choose another --run"
+        ) from error
 
 
 def _holder(folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from typing import Any
 
 from recam_cli.core.errors import RecamError, RunError
 from recam_cli.core.runs.files import append_line, fingerprint, sha256_of
-from recam_cli.core.runs.lock import locked
+from recam_cli.core.runs.lock import LOCK_NAME, locked
 from recam_cli.core.runs.manifest import MANIFEST_NAME, Manifest, Output, StageEntry
 from recam_cli.core.runs.versions import versions
 from recam_cli.core.settings.declare import as_plain, settings_of
@@ -23,6 +24,9 @@ from recam_cli.core.settings.resolve import Resolved
 RUNS_FOLDER = Path("runs")
 STAGE_ORDER = ("train-cls", "make-seeds", "make-masks", "train-seg")
 METRICS_NAME = "metrics.jsonl"
+SCORABLE_NOTE = "scorable"
+"""Note of train-seg: whether the images it predicted have true masks."""
+_UNFINISHED = "unfinished-"
 _PLACES = ("data_root", "labels", "max_pixels", "download")
 
 
@@ -32,15 +36,19 @@ class Run:
     Attributes:
         path: the directory.
         manifest: what has been done so far; saved by `stage`.
+        set_aside: where `create` moved what an unfinished training had left, if so.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
+        self.set_aside: Path | None = None
 
     @classmethod
     def create(cls, path: Path | None = None) -> Run:
         """Start a run at `path`, or at `runs/<date>-<time>`.
+
+        A run whose train-cls has not finished is begun anew; what it left is kept in `unfinished-<n>/`.
 
         Raises:
             RunError: `path` is a run already, or a folder with other things in it.
@@ -52,11 +60,35 @@ class Run:
             while path.exists():
                 serial += 1
                 path = RUNS_FOLDER / f"{stamp}-{serial}"
+        if _only_begun(path):
+            return cls._begin_anew(path)
         if path.is_file() or (path.is_dir() and any(p.name != "run.lock" for p in path.iterdir())):
             what = "a run" if (path / MANIFEST_NAME).is_file() else "something other than a run"
             raise RunError(f"{path} holds {what} already", remedy="Choose another --run, or move it away")
         run = cls(path, Manifest(created=_now()))
         run.manifest.save(path)
+        return run
+
+    @classmethod
+    def _begin_anew(cls, path: Path) -> Run:
+        with locked(path):  # refuses where that training is still going on
+            serial = 1
+            while (aside := path / f"{_UNFINISHED}{serial}").exists():
+                serial += 1
+            try:
+                aside.mkdir()
+                for left in list(path.iterdir()):
+                    if left.name == MANIFEST_NAME:
+                        shutil.copy2(left, aside)  # the run is never without a manifest
+                    elif left.name != LOCK_NAME and not left.name.startswith(_UNFINISHED):
+                        left.rename(aside / left.name)
+            except OSError as error:
+                raise RunError(
+                    f"{path} cannot be begun anew: {error.strerror}", remedy="Choose another --run"
+                ) from error
+            run = cls(path, Manifest(created=_now()))
+            run.manifest.save(path)
+        run.set_aside = aside
         return run
 
     @classmethod
@@ -93,9 +125,22 @@ class Run:
             begun = "has not finished" if stage in self.manifest.stages else "has not been run"
             raise RunError(
                 f"{self.path}: {stage} {begun}",
-                remedy=f"Run: recam {stage} --run {shlex.quote(str(self.path))}",
+                remedy=f"Run: {self._command(stage)}",
             )
         return entry
+
+    def outdated(self, stage: str) -> str | None:
+        """Return the earlier stage that was run anew with other settings since `stage`, or None."""
+        entry = self.entry(stage)
+        for name, noted in entry.inputs.items() if entry is not None else ():
+            source = self.manifest.stages.get(name)
+            if source is None:  # a file's hash, not a stage
+                continue
+            if source.fingerprint != noted:
+                return name
+            if (earlier := self.outdated(name)) is not None:
+                return earlier
+        return None
 
     def log(self, **values: Any) -> None:
         """Append one line to `metrics.jsonl`."""
@@ -151,11 +196,26 @@ class Run:
                 self.manifest.save(self.path)
 
     def next_command(self) -> str:
-        """Return the command that continues this run, or evaluates it once all stages are done."""
+        """Return the command that continues this run; once all stages are done, evaluates and then reports it."""
+        place = f"--run {shlex.quote(str(self.path))}"
         for stage in STAGE_ORDER:
             if self.entry(stage) is None:
-                return f"recam {stage} --run {shlex.quote(str(self.path))}"
-        return f"recam evaluate --of segmentation --run {shlex.quote(str(self.path))}"
+                return self._command(stage)
+            if self.outdated(stage) is not None:
+                return f"recam {stage} --overwrite {place}"
+        evaluated = any(self.entry(name) for name in self.manifest.stages if name.startswith("evaluate-segmentation"))
+        trained = self.manifest.stages[STAGE_ORDER[-1]]
+        if evaluated or trained.notes.get(SCORABLE_NOTE) is False:
+            return f"recam report {place}"
+        return f"recam evaluate --of segmentation {place}"
+
+    def _command(self, stage: str) -> str:
+        """Return the command that runs a stage; of a training that was begun, its own, which names the data."""
+        place = f"--run {shlex.quote(str(self.path))}"
+        begun = self.manifest.stages.get(stage)
+        if begun is not None and stage == STAGE_ORDER[0] and begun.command.startswith(f"recam {stage} "):
+            return begun.command if "--run" in begun.command else f"{begun.command} {place}"
+        return f"recam {stage} {place}"
 
     def output_of_file(self, path: Path) -> Output:
         """Describe a written file by hash and size."""
@@ -200,6 +260,14 @@ def newest_run(root: Path = RUNS_FOLDER) -> Path | None:
     """Return the run below `root` whose manifest was written last, or None."""
     found = [p for p in root.glob(f"*/{MANIFEST_NAME}") if p.is_file()]
     return max(found, key=lambda p: (p.stat().st_mtime_ns, p.parent.name)).parent if found else None
+
+
+def _only_begun(path: Path) -> bool:
+    """Return whether `path` is a run of nothing but a train-cls that has not finished."""
+    if not (path / MANIFEST_NAME).is_file():
+        return False
+    stages = Manifest.load(path).stages
+    return set(stages) == {STAGE_ORDER[0]} and stages[STAGE_ORDER[0]].state != "done"
 
 
 def _now() -> str:

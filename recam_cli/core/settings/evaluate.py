@@ -19,7 +19,7 @@ class EvaluateSettings(DataSettings):
     )
     split: str | None = setting(
         None,
-        "The split whose images count. Without it: train for seeds and masks, val for segmentation.",
+        "The split whose images count. Without it: the one the run made them of (of train_aug: train, as published).",
         panel=DATA,
     )
     method: Literal["run", "cam", "recam", "truth"] = setting(

@@ -36,7 +36,9 @@ class PredictSettings(HardwareSettings):
     flip: bool = setting(True, "Predict the mirrored image, too.", panel=MODEL)
     crf: bool = setting(False, "Refine by dense CRF (DeepLab's parameters).", panel=MODEL)
 
-    out: Path | None = setting(None, "Folder for the masks; without it predict/ of the run.", panel=OUTPUT)
+    out: Path | None = setting(
+        None, "Folder for the masks; without it predict/ (predict-cam/) of the run.", panel=OUTPUT
+    )
     overlay: bool = setting(
         False,
         "Write <name>_overlay.jpg beside each mask: the mask over its photograph, scaled as --long-side.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -66,22 +66,32 @@ def resolve(
     return Resolved(cls(**values), sources)
 
 
-def read_config(path: Path, stage: str) -> dict[str, Any]:
+def read_config(path: Path, stage: str, *, tables: Collection[str] = ()) -> dict[str, Any]:
     """Read one stage's table of a TOML config file, e.g. `[train-cls]`; missing table: no values.
 
+    Args:
+        path: the file.
+        stage: whose table.
+        tables: the names a table may have; without them any.
+
     Raises:
-        UsageError: the file is missing, is not TOML, or the entry is not a table.
+        UsageError: the file is missing, is not TOML, or the entry is not a table, or a table's name is unknown.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{path}: cannot read the config file: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not a TOML file: {error}") from error
-    loose = [key for key, value in tables.items() if not isinstance(value, dict)]
+    loose = [key for key, value in found.items() if not isinstance(value, dict)]
     if loose:
         raise UsageError(f"{path}: {loose[0]} stands outside a table", remedy=f"Write it below [{stage}]")
-    return dict(tables.get(stage, tables.get(stage.replace("-", "_"), {})))
+    strange = [key for key in found if tables and key.replace("_", "-") not in tables]
+    if strange:
+        close = difflib.get_close_matches(strange[0], tables, n=1)
+        hint = f"Did you mean [{close[0]}]?" if close else f"Known are {', '.join(tables)}"
+        raise UsageError(f"{path}: unknown table [{strange[0]}]", remedy=hint)
+    return dict(found.get(stage, found.get(stage.replace("-", "_"), {})))
 
 
 def _known_key(key: str, known: Mapping[str, Any], config_name: str) -> str:

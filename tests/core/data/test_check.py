@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from recam_cli.core.data import check
-from recam_cli.core.data.check import check_image_set, open_checked, read_and_check
+from recam_cli.core.data.check import CheckReport, check_image_set, open_checked, read_and_check
 from recam_cli.core.data.check_files import check_files
 from recam_cli.core.data.custom import open_custom
 from recam_cli.core.data.images import write_mask
+from recam_cli.core.data.problems import Problem
 from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.errors import DataError
 from recam_cli.core.reporter import SilentReporter
@@ -300,3 +302,9 @@ def test_real_photographs_pass():
     found = check_image_set(open_custom(msrc_root(), "val"))
     assert found.problems == ()
     assert (found.images, found.masks) == (95, 95)
+
+
+def test_more_problems_follow_a_question_without_a_full_stop():
+    problem = Problem(Path("a"), "unknown label 'cta'", "Did you mean 'cat'?")
+    with pytest.raises(DataError, match=r"Did you mean 'cat'\? 1 more problem: recam check-data lists all"):
+        CheckReport((problem, problem), images=2, masks=0).raise_on_errors()

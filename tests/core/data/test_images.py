@@ -154,3 +154,9 @@ def test_damaged_bytes_cause_pixels_or_a_data_error_and_nothing_else(tmp_path_fa
             read(path, max_pixels=10_000)
         except DataError as error:
             assert "a.jpg" in str(error)
+
+
+@pytest.mark.parametrize("reader", [read_image, read_size, read_mask])
+def test_a_folder_in_place_of_a_file_is_called_one(tmp_path, reader):
+    with pytest.raises(DataError, match="a folder, no"):
+        reader(tmp_path)

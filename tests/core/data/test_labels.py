@@ -186,3 +186,9 @@ def test_no_bytes_at_all_cause_anything_but_a_data_error(tmp_path_factory, data)
             read_labels(write(folder, head + data, name))
         except DataError as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(("content", "sign"), [("image;labels\na;cat\n", "';'"), ("image\tlabels\na\tcat\n", r"'\\t'")])
+def test_columns_separated_otherwise_than_by_commas_are_named(tmp_path, content, sign):
+    with pytest.raises(DataError, match=f"by commas, not by {sign}"):
+        labels(tmp_path, content)

@@ -131,3 +131,75 @@ def test_log_lines_are_whole_json(tmp_path):
     run.log(step=2, loss=0.25)
     lines = (run.path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2]
+
+
+def _fail(run):
+    with pytest.raises(UsageError), run.stage("train-cls", _resolved()):
+        write_text(run.path / "classifier" / "cam.safetensors", "half")
+        raise UsageError("no")
+
+
+def test_a_run_whose_training_never_finished_is_begun_anew_and_nothing_of_it_lost(tmp_path):
+    _fail(Run.create(tmp_path / "run"))
+    for serial in (1, 2):
+        again = Run.create(tmp_path / "run")
+        assert again.set_aside == tmp_path / "run" / f"unfinished-{serial}"
+        assert (again.set_aside / "classifier" / "cam.safetensors").read_text() == "half"
+        assert Manifest.load(again.set_aside).stages["train-cls"].state == "failed"
+        assert Manifest.load(again.path).stages == {}
+        assert not (again.path / "classifier").exists()
+        _fail(again)
+
+
+def test_a_training_that_still_goes_on_is_not_begun_anew(tmp_path):
+    run = Run.create(tmp_path / "run")
+    with run.stage("train-cls", _resolved()), pytest.raises(RunError, match="in use"):
+        Run.create(tmp_path / "run")
+    assert Run.open(run.path).require("train-cls")
+
+
+def test_the_next_command_of_an_unfinished_training_is_the_one_that_began_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["recam", "train-cls", "--data-root", "my photos"])
+    run = Run.create(tmp_path / "run")
+    _fail(run)
+    assert run.next_command() == f"recam train-cls --data-root 'my photos' --run {run.path}"
+    with pytest.raises(RunError, match="--data-root 'my photos' --run"):
+        run.require("train-cls")
+
+
+def test_a_stage_is_outdated_once_an_earlier_one_was_done_anew_with_other_settings(tmp_path):
+    run = Run.create(tmp_path / "run")
+    before = ""
+    for stage, depth in (("train-cls", 1), ("make-seeds", 1), ("make-masks", 1), ("train-seg", 1), ("make-seeds", 2)):
+        source = run.entry(before)
+        inputs = {before: source.fingerprint} if source is not None and stage != "make-seeds" else {"data": "abc"}
+        with run.stage(stage, _resolved(depth=depth), inputs=inputs):
+            pass
+        before = stage
+    assert run.outdated("make-masks") == run.outdated("train-seg") == "make-seeds"
+    assert run.outdated("make-seeds") is run.outdated("train-cls") is run.outdated("never-run") is None
+    assert run.next_command() == f"recam make-masks --overwrite --run {run.path}"
+
+
+def test_after_the_evaluation_or_where_none_is_possible_the_report_comes_next(tmp_path):
+    run = Run.create(tmp_path / "run")
+    for stage in ("train-cls", "make-seeds", "make-masks", "train-seg"):
+        with run.stage(stage, _resolved()) as entry:
+            pass
+    assert run.next_command() == f"recam evaluate --of segmentation --run {run.path}"
+    entry.notes["scorable"] = False
+    assert run.next_command() == f"recam report --run {run.path}"
+    entry.notes["scorable"] = True
+    with run.stage("evaluate-segmentation-val", _resolved()):
+        pass
+    assert run.next_command() == f"recam report --run {run.path}"
+
+
+def test_a_run_or_log_that_cannot_be_written_is_a_run_error(tmp_path):
+    run = Run.create(tmp_path / "run")
+    (run.path / "run.lock").mkdir()
+    with pytest.raises(RunError, match="cannot be written"), run.stage("train-cls", _resolved()):
+        pass
+    (run.path / "metrics.jsonl").mkdir()
+    with pytest.raises(RunError, match=r"cannot write .*metrics\.jsonl"):
+        run.log(step=1)

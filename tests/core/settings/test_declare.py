@@ -116,6 +116,21 @@ def test_a_missing_config_file_is_a_usage_error(tmp_path):
         read_config(tmp_path / "none.toml", "train-cls")
 
 
+def test_a_table_of_no_command_is_answered_instead_of_passed_over(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text("[trian-seg]\nepochs = 3\n[train_cls]\nepochs = 2\n")
+    with pytest.raises(UsageError, match=r"unknown table \[trian-seg\]. Did you mean \[train-seg\]"):
+        read_config(path, "train-cls", tables=("train-cls", "train-seg"))
+    path.write_text("[train_cls]\nepochs = 2\n")
+    assert read_config(path, "train-cls", tables=("train-cls", "train-seg")) == {"epochs": 2}
+
+
+def test_config_files_may_begin_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_bytes(b"\xef\xbb\xbf[train-cls]\nepochs = 2\n")
+    assert read_config(path, "train-cls") == {"epochs": 2}
+
+
 def test_presets_name_only_settings_that_exist_and_values_that_fit():
     from recam_cli.core.settings.make_masks import MakeMasksSettings
     from recam_cli.core.settings.make_seeds import MakeSeedsSettings
