@@ -89,6 +89,21 @@ def test_it_writes_the_network_its_record_and_the_held_out_predictions(run, data
     assert json.loads(json.dumps(result.as_dict()))["weights"] == str(result.weights)
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"network": "deeplabv2", "msc": True, "balanced": True, "accumulate": 2},
+        {"network": "deeplabv2", "stride": "8", "init": "none", "backbone": "resnet18"},
+        {"network": "deeplabv3", "eval_scales": (1.0, 0.5), "flip": True},
+    ],
+)
+def test_every_network_learns_and_predicts(run, data, flags):
+    result = train(run, data, **({"epochs": 12, "lr": 0.02, "head_lr_factor": 1.0, "labels": "truth"} | flags))
+    losses = [line["loss"] for line in map(json.loads, (run.path / "metrics.jsonl").read_text().splitlines())]
+    assert losses[-1] < 0.8 * losses[0]
+    assert set(predictions(result.predictions)) == {f"img_{i:03d}" for i in VAL}
+
+
 def test_every_epoch_is_logged(run, data):
     train(run, data, epochs=2)
 

@@ -3,12 +3,12 @@
 Two rules look at the scores, the largest class map in each cell; the higher answer counts, because a threshold that is
 too low (everything is object) costs more than one too high:
 
-- the mean plus a fifth of the standard deviation. A map normalised to a maximum of 1 has a high and a low mode; how
+- the mean plus a quarter of the standard deviation. A map normalised to a maximum of 1 has a high and a low mode; how
   high both lie depends on the weights it is read with (plain CAM low, FC1 ⊙ FC2 high), and so does their mean, which
   falls between them where object and background are of similar size;
 - Otsu's threshold (1979), which also finds the gap above a large background, where the mean lies within the low mode.
 
-Both are taken within images, which weigh the same. The fifth was set once, on photographs whose masks were known; no
+Both are taken within images, which weigh the same. The quarter was set once, on photographs whose masks were known; no
 mask is needed to apply it. `tests/benchmarks/bench_msrc.py` prints how far the result stays behind the best threshold.
 """
 
@@ -23,7 +23,7 @@ from recam_cli.core.cams.store import Seed
 from recam_cli.core.errors import DataError
 
 BINS = 1000
-SPREAD_SHARE = 0.2
+SPREAD_SHARE = 0.25
 """Standard deviations above the mean."""
 
 
@@ -87,7 +87,7 @@ def choose_threshold(seeds: Iterable[Seed]) -> AutoThreshold:
             remedy="Give labels, or a --threshold",
         )
     answers = {
-        "mean score plus a fifth of its deviation": scores.mean + SPREAD_SHARE * scores.spread,
+        "mean score plus a quarter of its deviation": scores.mean + SPREAD_SHARE * scores.spread,
         "Otsu's threshold of the scores": otsu(scores.histogram),
     }
     rule = max(answers, key=lambda name: answers[name])

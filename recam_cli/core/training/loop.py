@@ -139,9 +139,10 @@ class Loop:
         total = float(result.total.detach())
         if not math.isfinite(total):
             ids = ", ".join(self.data.samples[int(i)].id for i in batch.indices)
+            kept = "; the weights of the last finished epoch are kept" if epoch else ""
             raise TrainingError(
                 f"{self.title}: the loss became {total} in epoch {epoch + 1}, step {done + 1}, at images {ids}",
-                remedy="Lower the learning rate; the weights of the last finished epoch are kept",
+                remedy=f"Lower the learning rate{kept}",
             )
         (result.total / self.accumulate).backward()  # type: ignore[no-untyped-call]
         if (done + 1) % self.accumulate == 0 or done + 1 == self.total_batches:

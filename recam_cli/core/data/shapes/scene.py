@@ -34,8 +34,8 @@ from recam_cli.core.errors import UsageError
 
 MIN_VISIBLE_PIXELS = 40
 """Least number of image pixels that every label shows."""
-_LABEL_COUNT_SHARES = (0.35, 0.42, 0.23)
-_SAME_FAMILY_SHARE = 0.65
+_LABEL_COUNT_SHARES = (0.5, 0.38, 0.12)
+_SAME_FAMILY_SHARE = 0.6
 _SAME_SKIN_SHARE = 0.5
 _AT_HOME_SHARE = 0.75
 _SIZE_RANGES = ((0.85, 1.3), (0.68, 1.0), (0.58, 0.82))

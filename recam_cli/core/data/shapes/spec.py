@@ -7,7 +7,7 @@ from typing import Any
 
 from recam_cli.core.errors import UsageError
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Counts up whenever the same spec gives other pictures."""
 SMALLEST_SIDE = 64
 _LARGEST_SIDE = 1024

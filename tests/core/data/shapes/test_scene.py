@@ -55,12 +55,12 @@ def test_pictures_are_neither_flat_nor_clipped():
         assert ((image == 0) | (image == 255)).mean() < 0.25
 
 
-def test_most_pictures_have_several_labels_and_families_meet():
+def test_half_the_pictures_have_several_labels_and_families_meet():
     rng = np.random.default_rng(0)
     drawn = [draw_labels(rng) for _ in range(600)]
     several = [labels for labels in drawn if len(labels) > 1]
     together = [len({FAMILY_OF[CLASSES[label]].name for label in labels}) < len(labels) for labels in several]
-    assert 0.55 < len(several) / len(drawn) < 0.75
+    assert 0.4 < len(several) / len(drawn) < 0.6
     assert np.mean(together) > 0.6
     counts = np.bincount([label for labels in drawn for label in labels], minlength=len(CLASSES))
     assert counts.min() > 0.6 * counts.mean()
