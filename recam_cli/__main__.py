@@ -14,9 +14,11 @@ _CLOSED_PIPE = 141
 def main() -> None:
     """Run `recam` and exit with a documented code."""
     raise_on_signals()
-    # Idle OpenMP threads that spin cost a busy machine most of its speed (two jobs on two cores ran ten times slower
-    # with a spin of 0.1 ms); sleeping ones cost a quiet machine a sixth. Read when torch is loaded.
+    # Idle OpenMP threads that spin long cost a busy machine most of its speed (a millisecond: two jobs on two cores ran
+    # ten times slower); threads that sleep at once cost a quiet one up to half, where layers are small. They spin for
+    # about as long as waking one takes. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         from recam_cli.app import build_app
 

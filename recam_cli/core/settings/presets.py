@@ -61,8 +61,8 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "train-cls": {
             "backbone": "mobilenet_v2",
             "weights": "builtin",
-            "epochs": 10,
-            "recam_epochs": 3,
+            "epochs": 6,
+            "recam_epochs": 2,
             "batch_size": 8,
             "recam_batch_size": 8,
             "lr": 0.05,
@@ -71,8 +71,8 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "recam_lr": 1e-4,
             "recam_lr_fc1": 1e-4,
             "recam_lr_fc2": 0.1,
-            "crop": 160,
-            "long_side": (144, 184),
+            "crop": 128,
+            "long_side": (128, 208),
         },
         "make-seeds": {"scales": (1.0, 0.5, 1.5)},
         "train-seg": {
