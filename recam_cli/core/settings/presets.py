@@ -80,7 +80,7 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "stride": "16",
             "freeze_stages": 2,
             "warm_up": 0.05,
-            "epochs": 10,
+            "epochs": 5,
             "batch_size": 8,
             "lr": 0.005,
             "crop": 128,
