@@ -8,15 +8,13 @@ import sys
 from recam_cli.core.errors import ExitCode, RecamError
 from recam_cli.core.signals import Interrupted, raise_on_signals
 
-_CLOSED_PIPE = 141
-
 
 def main() -> None:
     """Run `recam` and exit with a documented code."""
     raise_on_signals()
     # Idle OpenMP threads that spin long cost a busy machine most of its speed (a millisecond: two jobs on two cores ran
-    # ten times slower); threads that sleep at once cost a quiet one up to half, where layers are small. They spin for
-    # about as long as waking one takes. Read when torch is loaded.
+    # ten times slower); threads that sleep at once cost a quiet one about a sixth. They spin for about as long as
+    # waking one takes. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
@@ -30,9 +28,9 @@ def main() -> None:
         _say("recam: interrupted; run the same command again to go on where the stage allows it")
         sys.exit(interruption.exit_code)
     except BrokenPipeError:
-        # The reader of our output went away (`recam … | head`): not an error worth a word.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(_CLOSED_PIPE)
+        from recam_cli.terminal import leave_closed_pipe
+
+        leave_closed_pipe()
     except Exception as error:
         if "--verbose" in sys.argv or "-v" in sys.argv:
             raise

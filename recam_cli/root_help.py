@@ -24,7 +24,7 @@ class RootGroup(TyperGroup):
         from rich.console import Console
         from rich.padding import Padding
 
-        options = [(", ".join([*reversed(p.opts)]), str(getattr(p, "help", ""))) for p in self.get_params(ctx)]
+        options = [(", ".join(reversed(p.opts)), str(getattr(p, "help", ""))) for p in self.get_params(ctx)]
         commands = [(n, c.get_short_help_str(limit=200)) for n, c in self.commands.items() if not c.hidden]
         console = Console(highlight=False)
         usage = " ".join(self.collect_usage_pieces(ctx))

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from recam_cli.core.signals import polled, raise_if_signalled
 
@@ -188,14 +188,19 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
     _write(captured.get())
 
 
+def leave_closed_pipe() -> NoReturn:
+    """End the program in silence: the reader of stdout went away (`recam … | head`), which is no error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's own flush at exit
+    sys.exit(CLOSED_PIPE)
+
+
 def _write(text: str) -> None:
     """Write to stdout; a reader that went away ends the program here, where Typer and Rich would exit with 1."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's own flush at exit
-        sys.exit(CLOSED_PIPE)
+        leave_closed_pipe()
 
 
 def _figures(figures: dict[str, float]) -> str:

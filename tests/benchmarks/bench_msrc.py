@@ -90,7 +90,10 @@ def _recam(*arguments):
 
 
 def _measured(out, name, *arguments):
-    """Run a command and note its seconds and memory in `out`, unless noted there already; return the notes."""
+    """Run a command and note its seconds and memory in `out`, unless noted there already; return the notes.
+
+    The folder `out` may be made by the command itself.
+    """
     notes = out / "costs.json"
     known = json.loads(notes.read_text()) if notes.is_file() else {}
     if name not in known:
@@ -105,19 +108,10 @@ def _stage(run, name, *arguments):
     return _measured(run, name, *arguments, "--run", run)["seconds"]
 
 
-def _train(run, *arguments):
-    """Train the classifier; its notes can only be written once it has made the run."""
-    notes = run / "costs.json"
-    if not notes.is_file():
-        _, seconds, peak = _recam("train-cls", *arguments, "--run", run)
-        notes.write_text(json.dumps({"train-cls": {"seconds": seconds, "GiB": peak}}))
-    return json.loads(notes.read_text())["train-cls"]["seconds"]
-
-
 def _measure_seed(seed, out):
     root, run = msrc_root(), out / f"seed{seed}"
     data = ["--dataset", "custom", "--data-root", root, "--backbone", "mobilenet_v2", "--weights", mobilenet_weights()]
-    seconds = {"train-cls": _train(run, *data, "--seed", seed)}
+    seconds = {"train-cls": _stage(run, "train-cls", "train-cls", *data, "--seed", seed)}
     figures = {}
     images = open_custom(root, "train")
     for method, suffix in (("recam", ""), ("cam", "-cam")):
