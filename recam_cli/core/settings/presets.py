@@ -33,7 +33,8 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "recam_lr": 1e-4,
             "recam_lr_fc1": 1e-4,
             "recam_lr_fc2": 0.1,
-            "crop": 224,
+            # Small crops, half an image and less: what shows only a part must be recognised by it, so maps cover more.
+            "crop": 160,
             "long_side": (224, 384),
         },
         # Small photographs: the scores themselves instead of their cut, and half the appearance's weight, further off.
