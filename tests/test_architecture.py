@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1] / "recam_cli"
 MODULES = sorted(ROOT.rglob("*.py"))
 FLOORS = {"terminal": 2, "commands": 2, "stages": 1, "core": 0}
-HEAVY = ("torch", "torchvision", "cv2", "matplotlib", "pydensecrf", "numpy", "PIL")
+HEAVY = ("torch", "torchvision", "cv2", "matplotlib", "pydensecrf", "numba", "numpy", "PIL")
 
 
 def _imports(path, *, top_level_only=False):

@@ -4,7 +4,7 @@ COMMANDS = {
     "demo": "Run the whole pipeline on the built-in data set: no data, no network, under 3 minutes.",
     "train-cls": "Train the classifier (CAM, then ReCAM) on image-level labels; starts a run.",
     "make-seeds": "Read class activation maps from the classifier: the seeds.",
-    "make-masks": "Grow the seeds into pseudo masks (dense CRF).",
+    "make-masks": "Grow the seeds into pseudo masks (random walk, dense CRF).",
     "train-seg": "Train a segmentation network on the pseudo masks and predict held-out images.",
     "evaluate": "Score seeds, pseudo masks or predictions against true masks.",
     "visualize": "Show what a run sees in photographs: class maps, seed, mask and prediction.",

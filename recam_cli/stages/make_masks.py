@@ -13,15 +13,18 @@ from recam_cli.core.cams.store import Seed, read_seed
 from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.errors import RunError, UsageError
-from recam_cli.core.masks.crf import check_backend
-from recam_cli.core.masks.job import MaskJob, MaskTally, Summary
+from recam_cli.core.masks.confident import ConfidentThresholds
+from recam_cli.core.masks.crf import check_backend, resolve_backend
+from recam_cli.core.masks.job import MaskJob, MaskTally, Summary, refinement_of
 from recam_cli.core.masks.pool import run_over
 from recam_cli.core.reporter import Progress, Reporter
 from recam_cli.core.runs.classes import require_classes
+from recam_cli.core.runs.files import sha256_of
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
 from recam_cli.core.runs.variants import command, require_variant, resolve_method, variant_suffix
-from recam_cli.core.settings.make_masks import MakeMasksSettings
+from recam_cli.core.settings.declare import part_of
+from recam_cli.core.settings.make_masks import CutSettings, MakeMasksSettings
 from recam_cli.core.settings.resolve import Resolved
 
 STAGE = "make-masks"
@@ -92,37 +95,146 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
     given = parse_threshold(resolved.settings.threshold)
     suffix = variant_suffix(run, resolved.settings.method)
     settings = _normalised(resolved.settings, run, given)
-    if settings.refine == "crf":
-        check_backend()
+    if settings.refine != "none":
+        check_backend(settings.crf)
+    walks = settings.refine.startswith("irn")
+    if walks:
+        _check_irn(settings)
     name = STAGE + suffix
     inputs = {"make-seeds" + suffix: require_variant(run, "make-seeds", suffix).fingerprint}
     images = open_dataset(settings, settings.split)
     require_classes(run, "train-cls", images.classes, images.root)
     seeds = run.path / f"seeds{suffix}"
     _require_seeds(images, seeds, command(run, "make-seeds", suffix))
+    threshold = cut = _choose(given, images, seeds, reporter) if walks or given is not None else None
+    if walks and threshold is not None:
+        spread = _irn(
+            Resolved(settings, resolved.sources), run, reporter, images, seeds, suffix, threshold.value, inputs
+        )
+        seeds, inputs = spread.walked, spread.inputs
+        cut = _choose_after_walk(settings, images, spread, threshold.value, reporter)
+        inputs = inputs | {"walk_threshold": f"{cut.value:.4f}"}
+    recorded: Any = settings if walks else part_of(CutSettings, settings)
+    matters = part_of(CutSettings, settings)
     folder = ItemFolder.open(
         run.path / f"masks{suffix}",
-        stage_fingerprint(name, settings, inputs),
-        result_settings(settings, inputs),
+        stage_fingerprint(name, matters, inputs),
+        result_settings(matters, inputs),
         settings.overwrite,
         "masks",
         suffix=".png",
     )
-    with run.stage(name, Resolved(settings, resolved.sources), inputs=inputs) as entry:
+    with run.stage(name, Resolved(recorded, resolved.sources), inputs=inputs) as entry:
         moved = folder.begin()
         if moved is not None:
             reporter.info(f"Moved the masks of other settings to {moved}")
-        threshold = _choose(given, images, seeds, reporter)
+        if threshold is None or cut is None:
+            threshold = cut = _choose(given, images, seeds, reporter)
         entry.notes |= threshold.notes()
-        job = MaskJob.of(settings, seeds=seeds, masks=folder.path, threshold=threshold.value)
+        if walks:
+            entry.notes |= {"walk_threshold": cut.value, "walk_threshold_chosen": cut.chosen, "walk_how": cut.how}
+        how = refinement_of(settings) if settings.refine in ("crf", "irn+crf") else None
+        job = MaskJob(seeds, folder.path, cut.value, how, settings.max_pixels)
         summary = _refine_all(job, images, folder, settings.workers, reporter)
         entry.metrics |= summary.as_dict()
         entry.outputs["masks"] = run.output_of_folder(folder.path, "*.png")
     return _result(folder, len(images), summary, threshold, moved)
 
 
-def parse_threshold(text: str) -> float | None:
-    """Return the number in [0, 1], or None for "auto".
+def _check_irn(settings: MakeMasksSettings) -> None:
+    """Refuse what a part of IRN would refuse, before the first of them takes its time.
+
+    Raises:
+        UsageError: a value is outside its range, or the device is absent.
+        DataError: the weights given are not of a boundary network.
+    """
+    from recam_cli.core.affinity.spread import check_floor
+    from recam_cli.core.hardware import choose_device
+    from recam_cli.core.models.boundary_files import load_boundary
+    from recam_cli.core.training.boundary_training import boundary_augmentation
+
+    device = choose_device(settings.device)
+    boundary_augmentation(settings)
+    check_floor(parse_threshold(settings.walk_floor, "--walk-floor") or 0.0)
+    parse_threshold(settings.walk_threshold, "--walk-threshold")
+    if settings.irn_weights is not None:
+        load_boundary(settings.irn_weights, device)
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """Seeds before and after the walk, and what the masks made from them depend on."""
+
+    seeds: Path
+    walked: Path
+    inputs: dict[str, str]
+
+
+def _irn(
+    resolved: Resolved[MakeMasksSettings],
+    run: Run,
+    reporter: Reporter,
+    images: ImageSet,
+    seeds: Path,
+    suffix: str,
+    threshold: float,
+    inputs: dict[str, str],
+) -> _Spread:
+    """Confident labels, boundary network, random walk; each part kept where it was made with the same settings."""
+    from recam_cli.core.models.boundary_files import load_boundary
+    from recam_cli.stages import confident_labels, random_walk, train_irn
+
+    settings = resolved.settings
+    workers = _workers(settings.workers, len(images))
+    if settings.irn_weights is not None:
+        from recam_cli.core.hardware import choose_device
+
+        net = load_boundary(settings.irn_weights, choose_device(settings.device))
+        network = {"irn": sha256_of(settings.irn_weights)}
+    else:
+        labels = confident_labels.run(
+            resolved,
+            run,
+            reporter,
+            images=images,
+            seeds=seeds,
+            suffix=suffix,
+            threshold=threshold,
+            inputs=inputs,
+            workers=workers,
+        )
+        net, digest = train_irn.run(
+            resolved,
+            run,
+            reporter,
+            images=images,
+            labels=labels,
+            suffix=suffix,
+            method=settings.method,
+            workers=workers,
+        )
+        network = {"irn": digest}
+    floor = parse_threshold(settings.walk_floor, "--walk-floor")
+    if floor is None:
+        floor = ConfidentThresholds.around(threshold, high=settings.confident_fg, low=settings.confident_bg).low
+    walked = random_walk.run(
+        resolved,
+        run,
+        reporter,
+        images=images,
+        seeds=seeds,
+        net=net,
+        suffix=suffix,
+        floor=floor,
+        inputs=inputs | network,
+        workers=workers,
+    )
+    stage = random_walk.STAGE + suffix
+    return _Spread(seeds, walked, inputs | {stage: run.require(stage).fingerprint})
+
+
+def parse_threshold(text: str, option: str = "--threshold") -> float | None:
+    """Return the number in [0, 1], or None for "auto"; `option` is named in errors.
 
     Raises:
         UsageError: it is neither.
@@ -134,7 +246,7 @@ def parse_threshold(text: str) -> float | None:
     except ValueError:
         value = math.nan
     if not 0 <= value <= 1:
-        raise UsageError(f"--threshold: {text!r} is neither {AUTO} nor a number from 0 to 1")
+        raise UsageError(f"{option}: {text!r} is neither {AUTO} nor a number from 0 to 1")
     return value
 
 
@@ -144,6 +256,7 @@ def _normalised(settings: MakeMasksSettings, run: Run, given: float | None) -> M
         settings,
         method=resolve_method(run, settings.method),
         threshold=AUTO if given is None else str(given),
+        crf=resolve_backend(settings.crf),
     )
 
 
@@ -164,6 +277,21 @@ def _choose(given: float | None, images: ImageSet, seeds: Path, reporter: Report
     return Threshold(float(choice.value), "label-free", choice.how)
 
 
+def _choose_after_walk(
+    settings: MakeMasksSettings, images: ImageSet, spread: _Spread, threshold: float, reporter: Reporter
+) -> Threshold:
+    given = parse_threshold(settings.walk_threshold, "--walk-threshold")
+    if given is not None:
+        return Threshold(given, "given", "given as --walk-threshold")
+    from recam_cli.core.masks.threshold import keep_share, share_above
+
+    with reporter.track("Choosing the threshold after the walk", 2 * len(images)) as progress:
+        share = share_above(_seeds_of(images, spread.seeds, progress), threshold)
+        choice = keep_share(_seeds_of(images, spread.walked, progress), share)
+    reporter.info(f"Threshold after the walk {choice.value:.3f}: {choice.how}")
+    return Threshold(float(choice.value), "label-free", choice.how)
+
+
 def _seeds_of(images: ImageSet, seeds: Path, progress: Progress) -> Iterator[Seed]:
     for sample in images:
         yield read_seed(seeds / f"{sample.id}.npz")
@@ -175,7 +303,7 @@ def _refine_all(job: MaskJob, images: ImageSet, folder: ItemFolder, workers: int
     there = {sample.id for sample in kept}
     todo = [sample for sample in images if sample.id not in there]
     summary = Summary()
-    with reporter.track("Refining masks" if job.crf else "Cutting masks", len(images)) as progress:
+    with reporter.track("Refining masks" if job.how else "Cutting masks", len(images)) as progress:
         for sample in kept:
             summary.keep(job.tally_of_kept(sample))
             progress.advance()

@@ -24,7 +24,7 @@ import pytest
 from recam_cli.core.cams.store import read_seed
 from recam_cli.core.data.custom import open_custom
 from recam_cli.core.data.images import read_image, read_mask
-from recam_cli.core.masks.job import crf_parameters
+from recam_cli.core.masks.job import refinement_of
 from recam_cli.core.masks.pool import run_over
 from recam_cli.core.masks.refine import SeedRefiner
 from recam_cli.core.metrics.confusion import ConfusionMatrix
@@ -51,13 +51,11 @@ class SweepJob:
     def __call__(self, sample):
         truth = read_mask(sample.mask)
         seed = read_seed(self.seeds / f"{sample.id}.npz")
-        refiner = SeedRefiner(read_image(sample.image), seed, parameters=crf_parameters(self.settings))
-        how = {"unary": self.settings.unary, "certainty": self.settings.crf_certainty}
-        how |= {"scaling": self.settings.soft_scaling, "temperature": self.settings.soft_temperature}
+        refiner = SeedRefiner(read_image(sample.image), seed, refinement_of(self.settings))
         counts = []
         for threshold in self.thresholds:
             confusion = ConfusionMatrix(self.num_values)
-            confusion.update(truth, refiner.mask(threshold, **how))
+            confusion.update(truth, refiner.mask(threshold))
             counts.append(confusion.counts)
         np.savez(self.out / f"{sample.id}.npz", counts=np.stack(counts))
 

@@ -29,11 +29,6 @@ class FakeChoice:
     how: str
 
 
-@pytest.fixture(autouse=True)
-def _library():
-    pytest.importorskip("pydensecrf")
-
-
 @pytest.fixture
 def data(tmp_path):
     return make_custom(tmp_path / "data", IMAGES, splits={"train": range(IMAGES)})
@@ -61,7 +56,7 @@ def coarse_seed(number, labels, peak):
 
 
 def settings_of(data, **flags):
-    common = {"dataset": "custom", "data_root": str(data), "threshold": "0.3", "workers": 0}
+    common = {"dataset": "custom", "data_root": str(data), "threshold": "0.3", "workers": 0, "refine": "crf"}
     return resolve(MakeMasksSettings, flags=common | flags)
 
 
@@ -106,7 +101,7 @@ def test_worker_processes_make_the_same_bytes(run, data, tmp_path):
 
 
 def test_without_refining_the_mask_is_the_seed_at_the_threshold(run, data, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pydensecrf.densecrf", None)
+    monkeypatch.setitem(sys.modules, "recam_cli.core.masks.native_crf", None)
 
     make(run, data, refine="none")
 
@@ -116,7 +111,7 @@ def test_without_refining_the_mask_is_the_seed_at_the_threshold(run, data, monke
 
 
 def test_a_missing_library_is_told_before_anything_is_touched(run, data, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pydensecrf.densecrf", None)
+    monkeypatch.setitem(sys.modules, "recam_cli.core.masks.native_crf", None)
 
     with pytest.raises(UsageError, match="--refine none"):
         make(run, data)
@@ -183,7 +178,7 @@ def test_masks_of_other_settings_are_refused_and_their_record_kept(run, data):
     make(run, data)
     before = Run.open(run.path).require("make-masks")
 
-    with pytest.raises(RunError, match=r"threshold 0\.3 → 0\.5, unary hard → soft.*--overwrite"):
+    with pytest.raises(RunError, match=r"unary hard → soft, threshold 0\.3 → 0\.5.*--overwrite"):
         make(run, data, threshold="0.5", unary="soft")
 
     assert Run.open(run.path).require("make-masks") == before
@@ -304,8 +299,10 @@ def test_thresholds_are_read_as_written(text, value):
 
 def test_the_settings_default_to_the_published_row():
     from recam_cli.core.masks.crf import IRN
-    from recam_cli.core.masks.job import crf_parameters
+    from recam_cli.core.masks.job import refinement_of
+    from recam_cli.core.masks.refine import PUBLISHED
 
-    assert asdict(crf_parameters(MakeMasksSettings())) == asdict(IRN)
+    assert refinement_of(MakeMasksSettings()) == PUBLISHED
+    assert asdict(PUBLISHED.parameters) == asdict(IRN)
     with pytest.raises(RecamError):
         resolve(MakeMasksSettings, flags={"crf_bilateral_sxy": 0})

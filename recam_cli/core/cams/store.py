@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,19 @@ class Seed:
             uint8 (H, W): 0 background, class id + 1 elsewhere.
         """
         return label_of(self.upsampled(), self.classes, threshold)
+
+    def require_labels(self, image: str, labels: Collection[int]) -> None:
+        """Check that the seed maps no class which image `image` does not carry.
+
+        Raises:
+            DataError: it does.
+        """
+        foreign = sorted(set(self.classes.tolist()) - set(labels))
+        if foreign:
+            raise DataError(
+                f"{image}: its seed maps class id {foreign[0]}, which the image's labels lack",
+                remedy="Make the seeds anew with these labels: recam make-seeds",
+            )
 
 
 def label_of(maps: np.ndarray, classes: np.ndarray, threshold: float) -> np.ndarray:

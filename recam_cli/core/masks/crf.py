@@ -12,13 +12,16 @@ sums. Mean-field inference gives each pixel's marginal distribution over the lab
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from importlib.util import find_spec
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from recam_cli.core.errors import DataError, UsageError
+
+BackendName = Literal["auto", "native", "pydensecrf"]
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,8 @@ PSA = CrfParameters(3, 3, 80, 13, 10, iterations=10)
 DEEPLAB = CrfParameters(1, 3, 67, 3, 4, iterations=10)
 """DeepLab v2 (Chen et al., TPAMI 2018) as post-processing of a segmenter's softmax at full size."""
 
-Inference = Callable[[np.ndarray], np.ndarray]
-"""Unary energies float32 (labels, H, W), C-contiguous → probabilities float32 (labels, H, W)."""
+Inference = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
+"""Unary energies of one or more problems, each float32 (labels, H, W), C-contiguous → their probabilities."""
 
 
 class Backend(Protocol):
@@ -77,6 +80,22 @@ class Backend(Protocol):
         ...
 
 
+def _native(image: np.ndarray, labels: int, parameters: CrfParameters) -> Inference:
+    try:
+        from recam_cli.core.masks.native_crf import native_inference
+    except ImportError as error:
+        raise UsageError(
+            f"the dense CRF needs the package numba, which cannot be imported ({error})",
+            remedy="Install it with: pip install numba, or use --crf pydensecrf or --refine none",
+        ) from error
+    return native_inference(
+        image,
+        gaussian=(parameters.gaussian_sxy, parameters.gaussian_compat),
+        bilateral=(parameters.bilateral_sxy, parameters.bilateral_srgb, parameters.bilateral_compat),
+        iterations=parameters.iterations,
+    )
+
+
 def _pydensecrf(image: np.ndarray, labels: int, parameters: CrfParameters) -> Inference:
     library = _import_pydensecrf()
     height, width = image.shape[:2]
@@ -89,13 +108,13 @@ def _pydensecrf(image: np.ndarray, labels: int, parameters: CrfParameters) -> In
         compat=parameters.bilateral_compat,
     )
 
-    def infer(unary: np.ndarray) -> np.ndarray:
+    def infer_one(unary: np.ndarray) -> np.ndarray:
         crf.setUnaryEnergy(unary.reshape(labels, height * width))
         # A copy: the library's matrix owns its memory and goes with it.
         marginals = np.array(crf.inference(parameters.iterations), dtype=np.float32)
         return marginals.reshape(labels, height, width)
 
-    return infer
+    return lambda unaries: [infer_one(unary) for unary in unaries]
 
 
 def _import_pydensecrf() -> Any:
@@ -104,13 +123,20 @@ def _import_pydensecrf() -> Any:
     except (ImportError, ValueError) as error:  # ValueError: built against another numpy
         raise UsageError(
             f"the dense CRF needs the package pydensecrf, which cannot be imported ({error})",
-            remedy="Install it with: pip install pydensecrf2, or use --refine none",
+            remedy="Install it with: pip install pydensecrf2, or use --crf native or --refine none",
         ) from error
     return library
 
 
-BACKENDS: dict[str, Backend] = {"pydensecrf": _pydensecrf}
+BACKENDS: dict[str, Backend] = {"native": _native, "pydensecrf": _pydensecrf}
 """Dense CRF implementations by name; a new one is a function and a line here."""
+
+
+def resolve_backend(name: BackendName = "auto") -> BackendName:
+    """Return the backend that `name` stands for: "auto" is native, or pydensecrf where only that is installed."""
+    if name != "auto":
+        return name
+    return "native" if find_spec("numba") is not None or find_spec("pydensecrf") is None else "pydensecrf"
 
 
 class DenseCrf:
@@ -127,7 +153,7 @@ class DenseCrf:
         labels: int,
         parameters: CrfParameters = IRN,
         *,
-        backend: str = "pydensecrf",
+        backend: BackendName = "auto",
     ) -> None:
         """Prepare the CRF of `image` uint8 (H, W, 3) RGB for `labels` ≥ 1.
 
@@ -160,14 +186,22 @@ class DenseCrf:
             UsageError: it has another shape.
             DataError: it holds a value that is not finite.
         """
-        if unary_energy.shape != self.shape:
-            raise UsageError(f"dense CRF: unary of shape {unary_energy.shape}, but the CRF has {self.shape}")
-        if not np.isfinite(unary_energy).all():
-            raise DataError("dense CRF: unary energies that are not finite", remedy="Make the seeds anew")
-        return self._infer(np.ascontiguousarray(unary_energy, dtype=np.float32))
+        return self.infer_all([unary_energy])[0]
+
+    def infer_all(self, unary_energies: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the distributions of several unaries on the same image; the native backend shares the work.
+
+        Arguments, results and errors of each as of `infer`.
+        """
+        for unary in unary_energies:
+            if unary.shape != self.shape:
+                raise UsageError(f"dense CRF: unary of shape {unary.shape}, but the CRF has {self.shape}")
+            if not np.isfinite(unary).all():
+                raise DataError("dense CRF: unary energies that are not finite", remedy="Make the seeds anew")
+        return self._infer([np.ascontiguousarray(unary, dtype=np.float32) for unary in unary_energies])
 
 
-def check_backend(backend: str = "pydensecrf") -> None:
+def check_backend(backend: BackendName = "auto") -> None:
     """Find out, before many images are begun, whether the backend works, on one pixel.
 
     Raises:
@@ -176,12 +210,12 @@ def check_backend(backend: str = "pydensecrf") -> None:
     DenseCrf(np.zeros((1, 1, 3), dtype=np.uint8), 2, backend=backend)
 
 
-def _backend(name: str) -> Backend:
+def _backend(name: BackendName) -> Backend:
     try:
-        return BACKENDS[name]
+        return BACKENDS[resolve_backend(name)]
     except KeyError:
-        raise UsageError(f"unknown dense CRF backend {name}", remedy=f"Known are {', '.join(BACKENDS)}") from None
+        raise UsageError(f"unknown dense CRF backend {name}", remedy=f"Known are auto, {', '.join(BACKENDS)}") from None
 
 
-def _only_label(unary: np.ndarray) -> np.ndarray:
-    return np.ones_like(unary)
+def _only_label(unaries: Sequence[np.ndarray]) -> list[np.ndarray]:
+    return [np.ones_like(unary) for unary in unaries]

@@ -10,10 +10,8 @@ import numpy as np
 from recam_cli.core.cams.store import read_seed
 from recam_cli.core.data.images import read_image, read_mask, write_mask
 from recam_cli.core.data.samples import BACKGROUND, Sample
-from recam_cli.core.errors import DataError
 from recam_cli.core.masks.crf import CrfParameters
-from recam_cli.core.masks.refine import UnaryKind, refine_seed
-from recam_cli.core.masks.unary import Scaling
+from recam_cli.core.masks.refine import Refinement, refine_seed
 from recam_cli.core.settings.make_masks import MakeMasksSettings
 
 
@@ -40,35 +38,15 @@ class MaskJob:
         seeds: folder of `<id>.npz`.
         masks: folder of `<id>.png`.
         threshold: the background's score.
-        crf: parameters of the dense CRF, or None to cut the seed at the threshold only.
-        unary, certainty, scaling, temperature: as in `refine.refine_seed`.
+        how: the dense CRF, or None to cut the seed at the threshold only.
         max_pixels: largest accepted image.
     """
 
     seeds: Path
     masks: Path
     threshold: float
-    crf: CrfParameters | None
-    unary: UnaryKind
-    certainty: float
-    scaling: Scaling
-    temperature: float
+    how: Refinement | None
     max_pixels: int
-
-    @classmethod
-    def of(cls, settings: MakeMasksSettings, *, seeds: Path, masks: Path, threshold: float) -> MaskJob:
-        """Build the job from the stage's settings."""
-        return cls(
-            seeds=seeds,
-            masks=masks,
-            threshold=threshold,
-            crf=crf_parameters(settings) if settings.refine == "crf" else None,
-            unary=settings.unary,
-            certainty=settings.crf_certainty,
-            scaling=settings.soft_scaling,
-            temperature=settings.soft_temperature,
-            max_pixels=settings.max_pixels,
-        )
 
     def __call__(self, sample: Sample) -> MaskTally:
         """Make and write the sample's mask.
@@ -84,24 +62,11 @@ class MaskJob:
     def mask_of(self, sample: Sample) -> np.ndarray:
         """Return the sample's mask, uint8 (H, W), without writing it; errors as above."""
         seed = read_seed(self.seeds / f"{sample.id}.npz")
-        foreign = sorted(set(seed.classes.tolist()) - set(sample.labels))
-        if foreign:
-            raise DataError(
-                f"{sample.id}: its seed maps class id {foreign[0]}, which the image's labels lack",
-                remedy="Make the seeds anew with these labels: recam make-seeds",
-            )
-        if self.crf is None:
+        seed.require_labels(sample.id, sample.labels)
+        if self.how is None:
             return seed.label(self.threshold)
-        return refine_seed(
-            read_image(sample.image, max_pixels=self.max_pixels),
-            seed,
-            self.threshold,
-            parameters=self.crf,
-            unary=self.unary,
-            certainty=self.certainty,
-            scaling=self.scaling,
-            temperature=self.temperature,
-        )
+        image = read_image(sample.image, max_pixels=self.max_pixels)
+        return refine_seed(image, seed, self.threshold, self.how)
 
     def tally_of_kept(self, sample: Sample) -> MaskTally:
         """Return the tally of a mask that is there already.
@@ -159,13 +124,20 @@ def tally(mask: np.ndarray, sample: Sample) -> MaskTally:
     return MaskTally(int(mask.size), int(counts[BACKGROUND]), lost)
 
 
-def crf_parameters(settings: MakeMasksSettings) -> CrfParameters:
-    """Return the dense CRF's parameters that the settings give."""
-    return CrfParameters(
-        gaussian_sxy=settings.crf_gaussian_sxy,
-        gaussian_compat=settings.crf_gaussian_compat,
-        bilateral_sxy=settings.crf_bilateral_sxy,
-        bilateral_srgb=settings.crf_bilateral_srgb,
-        bilateral_compat=settings.crf_bilateral_compat,
-        iterations=settings.crf_iterations,
+def refinement_of(settings: MakeMasksSettings) -> Refinement:
+    """Return the dense CRF that the settings ask for."""
+    return Refinement(
+        parameters=CrfParameters(
+            gaussian_sxy=settings.crf_gaussian_sxy,
+            gaussian_compat=settings.crf_gaussian_compat,
+            bilateral_sxy=settings.crf_bilateral_sxy,
+            bilateral_srgb=settings.crf_bilateral_srgb,
+            bilateral_compat=settings.crf_bilateral_compat,
+            iterations=settings.crf_iterations,
+        ),
+        unary=settings.unary,
+        certainty=settings.crf_certainty,
+        scaling=settings.soft_scaling,
+        temperature=settings.soft_temperature,
+        backend=settings.crf,
     )

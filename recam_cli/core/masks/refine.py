@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -10,7 +12,7 @@ from recam_cli.core.cams.store import Seed
 from recam_cli.core.data.limits import MAX_CLASSES
 from recam_cli.core.data.samples import BACKGROUND
 from recam_cli.core.errors import DataError
-from recam_cli.core.masks.crf import IRN, CrfParameters, DenseCrf
+from recam_cli.core.masks.crf import IRN, BackendName, CrfParameters, DenseCrf
 from recam_cli.core.masks.unary import (
     CERTAINTY,
     TEMPERATURE,
@@ -24,6 +26,30 @@ from recam_cli.core.masks.unary import (
 UnaryKind = Literal["hard", "soft"]
 
 
+@dataclass(frozen=True)
+class Refinement:
+    """How the dense CRF refines a seed; the defaults are the published recipe of IRN.
+
+    Attributes:
+        parameters: pairwise kernels and iterations.
+        unary: "hard" from the seed's label map, "soft" from its scores.
+        certainty: of hard labels.
+        scaling: how soft scores become probabilities, see `unary.probabilities`.
+        temperature: of the softmax scaling.
+        backend: the CRF implementation.
+    """
+
+    parameters: CrfParameters = IRN
+    unary: UnaryKind = "hard"
+    certainty: float = CERTAINTY
+    scaling: Scaling = "softmax"
+    temperature: float = TEMPERATURE
+    backend: BackendName = "auto"
+
+
+PUBLISHED = Refinement()
+
+
 class SeedRefiner:
     """Refines one seed at any number of thresholds; the costly pairwise terms are prepared once.
 
@@ -31,14 +57,7 @@ class SeedRefiner:
         values: uint8 (n + 1,), the mask value of each label: 0, then class id + 1 per map.
     """
 
-    def __init__(
-        self,
-        image: np.ndarray,
-        seed: Seed,
-        *,
-        parameters: CrfParameters = IRN,
-        backend: str = "pydensecrf",
-    ) -> None:
+    def __init__(self, image: np.ndarray, seed: Seed, how: Refinement = PUBLISHED) -> None:
         """Prepare the CRF of `image` uint8 (H, W, 3) RGB for the seed's classes and the background.
 
         Raises:
@@ -53,73 +72,41 @@ class SeedRefiner:
             )
         self.values = _mask_values(seed.classes)
         self._maps = seed.upsampled()
-        self._crf = DenseCrf(image, len(self.values), parameters, backend=backend)
+        self._how = how
+        self._crf = DenseCrf(image, len(self.values), how.parameters, backend=how.backend)
 
-    def probabilities(
-        self,
-        threshold: float,
-        *,
-        unary: UnaryKind = "hard",
-        certainty: float = CERTAINTY,
-        scaling: Scaling = "softmax",
-        temperature: float = TEMPERATURE,
-    ) -> np.ndarray:
+    def probabilities(self, threshold: float) -> np.ndarray:
         """Return the refined distribution, float32 (n + 1, H, W), over background and `seed.classes`.
 
         Args:
             threshold: the constant score of the background, in [0, 1].
-            unary: "hard" from the seed's label map, "soft" from its scores.
-            certainty: of hard labels.
-            scaling: how soft scores become probabilities, see `unary.probabilities`.
-            temperature: of the softmax scaling.
         """
-        scores = seed_scores(self._maps, threshold)
-        if unary == "hard":
-            energies = hard_unary(scores.argmax(axis=0), len(scores), certainty=certainty)
-        else:
-            energies = soft_unary(probabilities(scores, scaling, temperature=temperature))
-        return self._crf.infer(energies)
+        return self._crf.infer(self._energies(threshold))
 
-    def mask(
-        self,
-        threshold: float,
-        *,
-        unary: UnaryKind = "hard",
-        certainty: float = CERTAINTY,
-        scaling: Scaling = "softmax",
-        temperature: float = TEMPERATURE,
-    ) -> np.ndarray:
-        """Return the most probable label of each pixel as mask values, uint8 (H, W); arguments as above."""
-        refined = self.probabilities(
-            threshold, unary=unary, certainty=certainty, scaling=scaling, temperature=temperature
-        )
-        return np.asarray(self.values[refined.argmax(axis=0)])
+    def mask(self, threshold: float) -> np.ndarray:
+        """Return the most probable label of each pixel as mask values, uint8 (H, W); `threshold` as above."""
+        return self.masks((threshold,))[0]
+
+    def masks(self, thresholds: Sequence[float]) -> list[np.ndarray]:
+        """Return the masks at several thresholds, which costs less than one after the other; each as of `mask`."""
+        refined = self._crf.infer_all([self._energies(threshold) for threshold in thresholds])
+        return [np.asarray(self.values[one.argmax(axis=0)]) for one in refined]
+
+    def _energies(self, threshold: float) -> np.ndarray:
+        scores, how = seed_scores(self._maps, threshold), self._how
+        if how.unary == "hard":
+            return hard_unary(scores.argmax(axis=0), len(scores), certainty=how.certainty)
+        return soft_unary(probabilities(scores, how.scaling, temperature=how.temperature))
 
 
-def refine_seed(
-    image: np.ndarray,
-    seed: Seed,
-    threshold: float,
-    *,
-    parameters: CrfParameters = IRN,
-    unary: UnaryKind = "hard",
-    certainty: float = CERTAINTY,
-    scaling: Scaling = "softmax",
-    temperature: float = TEMPERATURE,
-    backend: str = "pydensecrf",
-) -> np.ndarray:
-    """Refine one seed at one threshold (recipe of IRN §3.1 with the default arguments).
+def refine_seed(image: np.ndarray, seed: Seed, threshold: float, how: Refinement = PUBLISHED) -> np.ndarray:
+    """Refine one seed at one threshold (recipe of IRN §3.1 by default).
 
     Args:
         image: uint8 (H, W, 3) RGB, at the size the seed was made of.
         seed: the class maps of its labelled classes; with none the mask is all background.
         threshold: the constant score of the background, in [0, 1].
-        parameters: pairwise kernels and iterations.
-        unary: "hard" or "soft".
-        certainty: of hard labels.
-        scaling: how soft scores become probabilities.
-        temperature: of the softmax scaling.
-        backend: the CRF implementation.
+        how: the dense CRF and what it starts from.
 
     Returns:
         uint8 (H, W): 0 background, class id + 1 elsewhere.
@@ -128,8 +115,7 @@ def refine_seed(
         DataError: image and seed differ in size, or a class id has no mask value.
         UsageError: the CRF's backend is not installed, or an argument lies outside its range.
     """
-    refiner = SeedRefiner(image, seed, parameters=parameters, backend=backend)
-    return refiner.mask(threshold, unary=unary, certainty=certainty, scaling=scaling, temperature=temperature)
+    return SeedRefiner(image, seed, how).mask(threshold)
 
 
 def _mask_values(classes: np.ndarray) -> np.ndarray:

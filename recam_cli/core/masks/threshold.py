@@ -95,6 +95,37 @@ def choose_threshold(seeds: Iterable[Seed]) -> AutoThreshold:
     return AutoThreshold(round(value, 4), f"{rule}, {scores.images} seeds, without ground truth", scores.images)
 
 
+def share_above(seeds: Iterable[Seed], threshold: float) -> float:
+    """Return the share of cells whose largest class map exceeds `threshold`, images weighing the same; 0 without any.
+
+    Only images with a class count.
+    """
+    shares = [float((seed.maps.max(axis=0) > threshold).mean()) for seed in seeds if len(seed.classes)]
+    return sum(shares) / max(1, len(shares))
+
+
+def keep_share(walked: Iterable[Seed], share: float) -> AutoThreshold:
+    """Choose the threshold of walked seeds at which `share` of the cells are object, without ground truth.
+
+    The random walk moves scores, but where the seeds had so much object at their own threshold, there is about as much
+    of it after the walk, too. How high the walked scores lie changes with what was taken off before.
+
+    Raises:
+        DataError: no seed has a class.
+    """
+    scores = score_statistics(walked)
+    if scores.images == 0:
+        raise DataError(
+            "no threshold can be chosen: no image of the split has a labelled class",
+            remedy="Give labels, or a --walk-threshold",
+        )
+    above = 1 - np.cumsum(scores.histogram) / scores.histogram.sum()
+    value = (int(np.argmin(np.abs(above - share))) + 1) / BINS
+    value = min(max(value, 1 / BINS), 1 - 1 / BINS)
+    how = f"as much object, {100 * share:.1f} % of the cells, as the seeds have at theirs"
+    return AutoThreshold(round(value, 4), f"{how}, {scores.images} seeds, without ground truth", scores.images)
+
+
 def otsu(histogram: np.ndarray) -> float:
     """Return the threshold that maximises the variance between both sides of a histogram over [0, 1] (Otsu, 1979)."""
     edges = np.arange(1, len(histogram) + 1) / len(histogram)

@@ -13,7 +13,7 @@ from recam_cli.core.cams.fusion import SCALES
 from recam_cli.core.cams.store import Seed
 from recam_cli.core.errors import RunError
 from recam_cli.core.masks.crf import check_backend
-from recam_cli.core.masks.job import crf_parameters
+from recam_cli.core.masks.job import refinement_of
 from recam_cli.core.masks.refine import refine_seed
 from recam_cli.core.metrics.sources import noted_threshold
 from recam_cli.core.models.run_models import run_mapped_classifier, run_segmenter
@@ -162,16 +162,9 @@ def _refiner(run: Run, suffix: str, threshold: float) -> Refine:
     crf = {n for n in settings_of(MakeMasksSettings) if n.startswith(("crf_", "soft_", "unary"))}
     masks = resolve(MakeMasksSettings, flags={}, run={k: v for k, v in noted.items() if k in crf}).settings
 
+    how = refinement_of(masks)
+
     def refine(image: np.ndarray, seed: Seed) -> np.ndarray:
-        return refine_seed(
-            image,
-            seed,
-            threshold,
-            parameters=crf_parameters(masks),
-            unary=masks.unary,
-            certainty=masks.crf_certainty,
-            scaling=masks.soft_scaling,
-            temperature=masks.soft_temperature,
-        )
+        return refine_seed(image, seed, threshold, how)
 
     return refine

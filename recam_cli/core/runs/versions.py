@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from recam_cli import __version__
 
-PACKAGES = ("torch", "torchvision", "numpy", "pillow", "opencv-python", "pydensecrf2", "safetensors")
+PACKAGES = ("torch", "torchvision", "numpy", "pillow", "opencv-python", "numba", "pydensecrf2", "safetensors")
 
 
 def versions() -> dict[str, str]:

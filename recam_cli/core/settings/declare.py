@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Any, Literal, TypeVar, Union
 
 from recam_cli.core.errors import UsageError
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,11 @@ def _settings_of(cls: Any) -> Mapping[str, Setting]:
 def as_plain(settings: Any) -> dict[str, Any]:
     """Return a settings object as JSON-ready values (paths as strings, tuples as lists)."""
     return {name: _plain(getattr(settings, name)) for name in settings_of(type(settings))}
+
+
+def part_of(cls: type[Part], settings: Any, **others: Any) -> Part:
+    """Return the settings class `cls` filled from a larger settings object that has all its settings, or `others`."""
+    return cls(**{name: getattr(settings, name) for name in settings_of(cls) if name not in others}, **others)
 
 
 def _plain(value: Any) -> Any:

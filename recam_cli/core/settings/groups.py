@@ -45,13 +45,19 @@ class DownloadSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HardwareSettings:
+class DeviceSettings:
     """Where and how the numbers are computed."""
 
     device: str = setting("auto", "auto, cpu, cuda, cuda:<i> or mps.", panel=HARDWARE)
     precision: Literal["auto", "fp32", "bf16"] = setting(
         "auto", "auto takes bf16 where the hardware multiplies it fast, else fp32.", panel=HARDWARE
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardwareSettings(DeviceSettings):
+    """That, and how images are read."""
+
     workers: int = setting(2, "Processes that load images.", panel=HARDWARE, minimum=0, maximum=256)
 
 

@@ -39,6 +39,12 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         },
         # Small photographs: the scores themselves instead of their cut, and half the appearance's weight, further off.
         "make-masks": {
+            "refine": "irn+crf",
+            # Few passes: a boundary network trained further learns the labels' errors, too.
+            "irn_epochs": 3,
+            "irn_batch_size": 8,
+            "irn_crop": 224,
+            "irn_scale": (0.7, 1.5),
             "unary": "soft",
             "soft_temperature": 0.1,
             "crf_bilateral_sxy": 80.0,
@@ -76,6 +82,17 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "long_side": (128, 208),
         },
         "make-seeds": {"scales": (1.0, 0.5, 1.5)},
+        "make-masks": {
+            "refine": "irn+crf",
+            "unary": "soft",
+            "soft_temperature": 0.1,
+            "crf_bilateral_sxy": 80.0,
+            "crf_bilateral_compat": 5.0,
+            "irn_epochs": 2,
+            "irn_batch_size": 8,
+            "irn_crop": 128,
+            "irn_scale": (0.8, 1.3),
+        },
         "train-seg": {
             "network": "lraspp",
             "stride": "16",

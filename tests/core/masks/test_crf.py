@@ -10,13 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from recam_cli.core.data.custom import open_custom
+from recam_cli.core.data.images import read_image
 from recam_cli.core.errors import DataError, ExitCode, UsageError
 from recam_cli.core.masks import crf
 from recam_cli.core.masks.crf import DEEPLAB, IRN, PSA, CrfParameters, DenseCrf, check_backend
 from tests.helpers.crf_oracle import exact_mean_field
+from tests.helpers.real_data import msrc_root
 
 PUBLISHED = {"irn": IRN, "psa": PSA, "deeplab": DEEPLAB}
 needs_pydensecrf = pytest.mark.skipif(find_spec("pydensecrf") is None, reason="pydensecrf is not installed")
+every_backend = pytest.mark.parametrize("backend", ["native", pytest.param("pydensecrf", marks=needs_pydensecrf)])
 
 
 def quarters(height=9, width=12, seed=0):
@@ -35,15 +39,15 @@ def noisy_unary(labels, shape, seed=0):
     return unary
 
 
-@needs_pydensecrf
+@every_backend
 @pytest.mark.parametrize("name", PUBLISHED)
 @pytest.mark.parametrize("labels", [2, 3])
-def test_one_step_agrees_with_the_sum_over_all_pairs(name, labels):
+def test_one_step_agrees_with_the_sum_over_all_pairs(name, labels, backend):
     parameters = replace(PUBLISHED[name], iterations=1)
     for seed in range(3):
         image, unary = quarters(seed=seed), noisy_unary(labels, (9, 12), seed)
 
-        fast = DenseCrf(image, labels, parameters).infer(unary)
+        fast = DenseCrf(image, labels, parameters, backend=backend).infer(unary)
         exact = exact_mean_field(image, unary, parameters)
 
         # The lattice behind the fast form is an approximation.
@@ -52,12 +56,12 @@ def test_one_step_agrees_with_the_sum_over_all_pairs(name, labels):
         assert (fast.argmax(0) == exact.argmax(0)).mean() > 0.95
 
 
-@needs_pydensecrf
+@every_backend
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_ten_steps_label_as_the_sum_over_all_pairs_does_and_clean_the_noise(name):
+def test_ten_steps_label_as_the_sum_over_all_pairs_does_and_clean_the_noise(name, backend):
     image, unary = quarters(), noisy_unary(2, (9, 12))
 
-    fast = DenseCrf(image, 2, PUBLISHED[name]).infer(unary)
+    fast = DenseCrf(image, 2, PUBLISHED[name], backend=backend).infer(unary)
     exact = exact_mean_field(image, unary, PUBLISHED[name])
 
     assert (fast.argmax(0) == exact.argmax(0)).mean() > 0.97
@@ -66,7 +70,6 @@ def test_ten_steps_label_as_the_sum_over_all_pairs_does_and_clean_the_noise(name
     assert (fast.argmax(0) == truth).mean() > 0.97
 
 
-@needs_pydensecrf
 def test_the_unary_can_be_replaced_while_the_pairwise_terms_stay():
     image = quarters()
     one, other = noisy_unary(3, (9, 12), 1), noisy_unary(3, (9, 12), 2)
@@ -80,7 +83,6 @@ def test_the_unary_can_be_replaced_while_the_pairwise_terms_stay():
     assert np.array_equal(kept.infer(one), first)
 
 
-@needs_pydensecrf
 @settings(max_examples=40, deadline=None)
 @given(
     image=hnp.arrays(np.uint8, st.tuples(st.integers(1, 7), st.integers(1, 7), st.just(3))),
@@ -99,7 +101,6 @@ def test_every_pixel_gets_a_distribution_whatever_the_size(image, labels, data):
     assert np.allclose(found.sum(axis=0), 1, atol=1e-4)
 
 
-@needs_pydensecrf
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (2, 2)])
 def test_tiny_images_work(shape):
     unary = np.zeros((2, *shape), dtype=np.float32)
@@ -110,7 +111,6 @@ def test_tiny_images_work(shape):
     assert (found.argmax(axis=0) == 0).all()
 
 
-@needs_pydensecrf
 def test_without_steps_the_unary_decides():
     unary = noisy_unary(3, (4, 5))
 
@@ -120,7 +120,6 @@ def test_without_steps_the_unary_decides():
     assert np.allclose(found, powers / powers.sum(axis=0), atol=1e-5)
 
 
-@needs_pydensecrf
 def test_input_of_other_layout_and_precision_gives_the_same():
     image, unary = quarters(), noisy_unary(2, (9, 12))
     expected = DenseCrf(image, 2).infer(unary)
@@ -139,25 +138,68 @@ def test_a_single_label_is_certain_without_the_library(monkeypatch):
     assert (found == 1).all()
 
 
-def test_a_missing_library_names_the_remedy(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pydensecrf.densecrf", None)
+@pytest.mark.parametrize(
+    ("backend", "module", "remedy"),
+    [
+        ("native", "recam_cli.core.masks.native_crf", "pip install numba, or use --crf pydensecrf or --refine none"),
+        ("pydensecrf", "pydensecrf.densecrf", "pip install pydensecrf2, or use --crf native or --refine none"),
+    ],
+)
+def test_a_missing_library_names_the_remedy(backend, module, remedy, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
 
-    with pytest.raises(UsageError, match=r"pip install pydensecrf2, or use --refine none") as caught:
-        check_backend()
+    with pytest.raises(UsageError, match=remedy) as caught:
+        check_backend(backend)
 
     assert caught.value.exit_code == ExitCode.USAGE
     assert "\n" not in str(caught.value)
 
 
-def test_a_second_backend_is_one_line_in_the_registry(monkeypatch):
+def test_another_backend_is_one_line_in_the_registry(monkeypatch):
     def constant(image, labels, parameters):
-        return lambda unary: np.full_like(unary, 1 / labels)
+        return lambda unaries: [np.full_like(unary, 1 / labels) for unary in unaries]
 
     monkeypatch.setitem(crf.BACKENDS, "constant", constant)
 
     assert (DenseCrf(quarters(), 4, backend="constant").infer(np.zeros((4, 9, 12))) == 0.25).all()
-    with pytest.raises(UsageError, match=r"unknown dense CRF backend cuda.*Known are pydensecrf, constant"):
+    with pytest.raises(UsageError, match=r"unknown dense CRF backend cuda.*auto, native, pydensecrf, constant"):
         DenseCrf(quarters(), 4, backend="cuda")
+
+
+@needs_pydensecrf
+@pytest.mark.parametrize("labels", [2, 3, 5, 7])
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_both_backends_give_the_same_distribution(name, labels):
+    image, unary = quarters(31, 42), noisy_unary(labels, (31, 42))
+
+    native = DenseCrf(image, labels, PUBLISHED[name], backend="native").infer(unary)
+
+    other = DenseCrf(image, labels, PUBLISHED[name], backend="pydensecrf").infer(unary)
+    assert np.abs(native - other).max() < 0.005
+
+
+@needs_pydensecrf
+def test_both_backends_label_real_photographs_alike():
+    alike = pixels = 0
+    for sample in list(open_custom(msrc_root(), "train"))[::30]:
+        image = read_image(sample.image)
+        unary = noisy_unary(4, image.shape[:2], seed=pixels)
+        found = [DenseCrf(image, 4, backend=b).infer(unary).argmax(0) for b in ("native", "pydensecrf")]
+        alike += int((found[0] == found[1]).sum())
+        pixels += unary[0].size
+    assert alike / pixels >= 0.995
+
+
+@every_backend
+@pytest.mark.parametrize("labels", [2, 3, 4, 6])
+def test_problems_inferred_together_come_out_as_one_by_one(labels, backend):
+    image = quarters(20, 30)
+    unaries = [noisy_unary(labels, (20, 30), seed) for seed in range(3)]
+    dense = DenseCrf(image, labels, backend=backend)
+
+    for together, unary in zip(dense.infer_all(unaries), unaries, strict=True):
+        assert np.allclose(together, dense.infer(unary), atol=1e-5)
+        assert np.allclose(together.sum(axis=0), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,8 @@ def test_an_error_in_the_parent_ends_the_workers_promptly(error):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
 def test_no_worker_outlives_its_parent(number, tmp_path):
     code = (
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job of a shell ignores it
         "from recam_cli.core.masks.pool import run_over\n"
         "from tests.helpers.pool_work import note_pid_and_sleep\n"
         f"run_over(note_pid_and_sleep, [{str(tmp_path)!r}] * 2, print, workers=2)\n"

@@ -6,7 +6,7 @@ import pytest
 from recam_cli.core.cams.store import Seed
 from recam_cli.core.errors import DataError
 from recam_cli.core.masks.crf import PSA, DenseCrf
-from recam_cli.core.masks.refine import SeedRefiner, refine_seed
+from recam_cli.core.masks.refine import Refinement, SeedRefiner, refine_seed
 from recam_cli.core.masks.unary import hard_unary, probabilities, seed_scores, soft_unary
 
 SIZE = (24, 32)
@@ -37,11 +37,6 @@ def iou(mask, truth):
     return float(np.mean(shares))
 
 
-@pytest.fixture(autouse=True)
-def _library():
-    pytest.importorskip("pydensecrf")
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -55,7 +50,7 @@ def test_refining_pulls_the_seed_to_the_things_edges(options):
     image, truth = photo_of_two_things()
     seed = seed_of_two_things()
 
-    mask = refine_seed(image, seed, 0.3, **options)
+    mask = refine_seed(image, seed, 0.3, Refinement(**options))
 
     assert mask.dtype == np.uint8
     assert mask.shape == SIZE
@@ -73,7 +68,7 @@ def test_the_parts_are_put_together_as_the_recipe_says():
     soft = DenseCrf(image, 3).infer(soft_unary(probabilities(scores, "softmax", temperature=0.4)))
 
     assert (refine_seed(image, seed, 0.3) == values[hard.argmax(axis=0)]).all()
-    found = refine_seed(image, seed, 0.3, unary="soft", temperature=0.4)
+    found = refine_seed(image, seed, 0.3, Refinement(unary="soft", temperature=0.4))
     assert (found == values[soft.argmax(axis=0)]).all()
 
 
@@ -91,7 +86,7 @@ def test_an_image_without_classes_is_background():
     empty = Seed(np.zeros(0, np.int64), np.zeros((0, 6, 8), np.float32), SIZE)
 
     for unary in ("hard", "soft"):
-        mask = refine_seed(image, empty, 0.3, unary=unary)
+        mask = refine_seed(image, empty, 0.3, Refinement(unary=unary))
         assert mask.dtype == np.uint8
         assert (mask == np.zeros(SIZE)).all()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from recam_cli.core.cams.store import Seed
 from recam_cli.core.errors import DataError
-from recam_cli.core.masks.threshold import BINS, choose_threshold, otsu, score_statistics
+from recam_cli.core.masks.threshold import BINS, choose_threshold, keep_share, otsu, score_statistics, share_above
 
 
 def _seed(low, high, share=0.4, start=0, classes=1, noise=0.02):
@@ -68,3 +70,26 @@ def test_otsu_equals_the_brute_force_over_all_cuts():
         spread.append(a.sum() * b.sum() * difference**2)
     chosen = spread[round(otsu(histogram) * BINS) - 1]
     assert chosen == pytest.approx(max(spread), rel=1e-6)  # where no score lies between the modes, many cuts are best
+
+
+@given(st.integers(0, 1000), st.floats(0.3, 0.95))
+@settings(deadline=None, max_examples=20)
+def test_the_share_kept_is_the_share_above_the_threshold_chosen(number, threshold):
+    rng = np.random.default_rng(number)
+    before = [Seed(np.array([0]), rng.random((1, 20, 30), dtype=np.float32), (80, 120)) for _ in range(3)]
+    after = [replace(seed, maps=seed.maps**3) for seed in before]
+
+    share = share_above(before, threshold)
+    choice = keep_share(after, share)
+
+    assert share_above(after, choice.value) == pytest.approx(share, abs=0.02)
+    assert choice.value == pytest.approx(threshold**3, abs=0.05)
+
+
+def test_images_without_classes_neither_have_nor_change_a_share():
+    empty = Seed(np.zeros(0, np.int64), np.zeros((0, 4, 4), np.float32), (16, 16))
+    full = Seed(np.array([0]), np.ones((1, 4, 4), np.float32), (16, 16))
+    assert share_above([empty, full], 0.5) == 1
+    assert share_above([empty], 0.5) == 0
+    with pytest.raises(DataError, match="no image of the split has a labelled class"):
+        keep_share([empty], 0.3)

@@ -1,0 +1,139 @@
+"""Gaussian filtering in many dimensions on the permutohedral lattice (Adams et al., Eurographics 2010), on a CPU.
+
+A point of d features lies in a simplex of the lattice A*_d with d + 1 vertices. Filtering spreads its value over them
+by barycentric weights (splat), blurs along the d + 1 lattice directions with (½, 1, ½), and reads the result with the
+same weights (slice). The cost grows with d² instead of exponentially, and linearly with the points. Features are
+divided by the kernel's standard deviation before, so that one unit is one deviation.
+
+The loops are compiled by numba when first used, and kept for the next process. They let go of Python's lock, so
+`threads` of them share a pass.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from recam_cli.core.masks import lattice_loops as loops
+
+LANES = loops.LANES
+"""Values filtered together; a row of so many floats fills one vector register."""
+_SMALLEST_SHARE = 4096
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """The lattice around a set of points.
+
+    Attributes:
+        vertices: int32 (N, d + 1), the vertices of each point's simplex.
+        weights: float32 (N, d + 1), what the point gives to and takes from each.
+        neighbours: int32 (d + 1, M, 2), a vertex's two neighbours along each direction; M where there is none.
+        starts: int32 (M + 1,), where each vertex's part of `points` begins.
+        points: int32 (N·(d + 1),), the points around each vertex.
+        shares: float32 (N·(d + 1),), the weights belonging to `points`.
+        threads: how many share a pass.
+        spare: two float32 (M + 1, LANES) to work on; their last row, of zeros, stands for every absent neighbour.
+    """
+
+    vertices: np.ndarray
+    weights: np.ndarray
+    neighbours: np.ndarray
+    starts: np.ndarray
+    points: np.ndarray
+    shares: np.ndarray
+    threads: int
+    spare: tuple[np.ndarray, np.ndarray]
+
+    @classmethod
+    def around(cls, features: np.ndarray, *, threads: int = 1) -> Lattice:
+        """Build the lattice around points of `features`, float32 (N, d), in standard deviations."""
+        count, dimensions = features.shape
+        vertices = np.empty((count, dimensions + 1), np.uint32)
+        weights = np.empty((count, dimensions + 1), np.float32)
+        highs, lows, table = loops.place(
+            np.ascontiguousarray(features, np.float32), _scales(dimensions), vertices, weights
+        )
+        total = len(highs)
+        neighbours = np.full((dimensions + 1, total, 2), total, np.uint32)
+        for direction in range(dimensions + 1):
+            _shared(threads, total, loops.find_neighbours, highs, lows, table, dimensions, direction, neighbours)
+        starts, points, shares = loops.around_vertices(vertices, weights, total)
+        spare = np.zeros((total + 1, LANES), np.float32), np.zeros((total + 1, LANES), np.float32)
+        return cls(vertices, weights, neighbours, starts, points, shares, threads, spare)
+
+    def normalised(self) -> Lattice:
+        """Return the lattice whose kernel K is normalised symmetrically by its row sums: N K N, N = diag(K 1)^-½."""
+        ones = np.zeros((len(self.vertices), LANES), np.float32)
+        ones[:, 0] = 1
+        sums = np.zeros_like(ones)
+        self.filter_into(ones, sums, 1.0)
+        factor = (1 / np.sqrt(np.maximum(sums[:, 0], 1e-20))).astype(np.float32)
+        weights, shares = self.weights * factor[:, None], self.shares * factor[self.points]
+        return replace(self, weights=weights, shares=shares)
+
+    def filter_into(self, values: np.ndarray, target: np.ndarray, factor: float) -> None:
+        """Add `factor` times the filtered `values` to `target`; both float32 (N, LANES)."""
+        directions, total = self.neighbours.shape[:2]
+        here, there = self.spare
+        _shared(self.threads, total, loops.splat, self.starts, self.points, self.shares, values, here)
+        for direction in range(directions):
+            _shared(self.threads, total, loops.blur, self.neighbours[direction], here, there)
+            here, there = there, here
+        scale = np.float32(factor / (1 + 2.0 ** (1 - directions)))
+        _shared(self.threads, len(values), loops.slice_into, self.vertices, self.weights, here, scale, target)
+
+
+def softmax_of(
+    first: int, energies: np.ndarray, messages: np.ndarray, of_all: np.ndarray, target: np.ndarray, threads: int
+) -> None:
+    """Write softmax(messages - energies) over the labels of one problem, all but the last of them, to `target`.
+
+    Args:
+        first: the lane of its first label; the last label has none.
+        energies: float32 (N, labels).
+        messages, target: float32 (blocks, N, LANES).
+        of_all: float32 (N,), the sum of the messages of all its labels.
+        threads: how many to use.
+    """
+    _shared(threads, len(energies), loops.softmax, first, energies, messages, of_all, target)
+
+
+def usable_threads() -> int:
+    """Return how many threads this process may use: the cores it is given, or OMP_NUM_THREADS where that is set."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, int(wanted))) if wanted.isdigit() else cores
+
+
+def _shared(threads: int, count: int, loop: Callable[..., Any], *arguments: Any) -> None:
+    """Call `loop(first, end, *arguments)` on the parts of range(count), one per thread."""
+    parts = max(1, min(threads, count // _SMALLEST_SHARE))
+    if parts == 1:
+        loop(0, count, *arguments)
+        return
+    edges = [count * i // parts for i in range(parts + 1)]
+    rest = [_pool(threads).submit(loop, edges[i], edges[i + 1], *arguments) for i in range(1, parts)]
+    loop(edges[0], edges[1], *arguments)
+    for future in rest:
+        future.result()
+
+
+def _scales(dimensions: int) -> tuple[np.float32, ...]:
+    """Return what features are multiplied by, so that the lattice's blur has a standard deviation of 1."""
+    unit = (2 / 3) ** 0.5 * (dimensions + 1)
+    return tuple(np.float32(unit / ((i + 1) * (i + 2)) ** 0.5) for i in range(dimensions))
+
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    if threads not in _pools:
+        _pools[threads] = ThreadPoolExecutor(threads - 1, thread_name_prefix="recam-lattice")
+    return _pools[threads]

@@ -1,0 +1,287 @@
+"""The compiled loops of the permutohedral lattice; `lattice.py` says what they are for."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from recam_cli.core.jit import jit
+
+LANES = 4
+_OFFSET = 1 << 20
+"""Added to lattice coordinates, so that they are positive and 21 bits hold each."""
+_BITS = 21
+_POWERS = (2.0 ** np.arange(-127, 1)).astype(np.float32)
+
+
+@jit
+def _pack(key: np.ndarray, dimensions: int) -> tuple[int, int]:
+    """Return the lattice point's first coordinates as two integers, three coordinates in each at most."""
+    high, low = 0, 0
+    for i in range(dimensions):
+        if i < 3:
+            high = (high << _BITS) | (key[i] + _OFFSET)
+        else:
+            low = (low << _BITS) | (key[i] + _OFFSET)
+    return high, low
+
+
+@jit
+def _slot(high: int, low: int, mask: int) -> int:
+    mixed: Any = np.uint64(high) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(low) * np.uint64(0xC2B2AE3D27D4EB4F)
+    mixed ^= mixed >> np.uint64(29)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    slot: Any = np.int64((mixed >> np.uint64(32)) & np.uint64(mask))
+    return slot  # type: ignore[no-any-return]
+
+
+@jit
+def _find(high: int, low: int, highs: np.ndarray, lows: np.ndarray, table: np.ndarray) -> int:
+    """Return the table's slot of the lattice point, or the free one where it would go."""
+    mask = len(table) - 1
+    slot = _slot(high, low, mask)
+    while table[slot] >= 0 and (highs[table[slot]] != high or lows[table[slot]] != low):
+        slot = (slot + 1) & mask
+    return slot
+
+
+@jit
+def _grown(table: np.ndarray, highs: np.ndarray, lows: np.ndarray, total: int) -> np.ndarray:
+    bigger = np.full(2 * len(table), -1, np.int32)
+    for i in range(total):
+        bigger[_find(highs[i], lows[i], highs, lows, bigger)] = i
+    return bigger
+
+
+@jit
+def _simplex(
+    feature: np.ndarray,
+    scales: tuple[Any, ...],
+    elevated: np.ndarray,
+    nearest: np.ndarray,
+    rank: np.ndarray,
+    weights: np.ndarray,
+) -> None:
+    """Find the simplex around one point: its nearest remainder-0 point, the ranks of the rest, barycentric weights."""
+    d = len(scales)
+    tail = np.float32(0)
+    for j in range(d, 0, -1):
+        scaled = feature[j - 1] * scales[j - 1]
+        elevated[j] = tail - j * scaled
+        tail += scaled
+    elevated[0] = tail
+    total = 0
+    for i in range(d + 1):
+        below = math.floor(elevated[i] / (d + 1)) * (d + 1)
+        above = below + d + 1
+        nearest[i] = above if above - elevated[i] < elevated[i] - below else below
+        total += nearest[i] // (d + 1)
+        rank[i] = 0
+        weights[i] = 0
+    weights[d + 1] = 0
+    for i in range(d):
+        for j in range(i + 1, d + 1):
+            if elevated[i] - nearest[i] < elevated[j] - nearest[j]:
+                rank[i] += 1
+            else:
+                rank[j] += 1
+    for i in range(d + 1):
+        rank[i] += total
+        if rank[i] < 0:
+            rank[i] += d + 1
+            nearest[i] += d + 1
+        elif rank[i] > d:
+            rank[i] -= d + 1
+            nearest[i] -= d + 1
+    for i in range(d + 1):
+        share = (elevated[i] - nearest[i]) / (d + 1)
+        weights[d - rank[i]] += share
+        weights[d - rank[i] + 1] -= share
+    weights[0] += 1 + weights[d + 1]
+
+
+@jit
+def place(
+    features: np.ndarray, scales: tuple[Any, ...], vertices: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fill each point's `vertices` and `weights`; return the vertices' packed coordinates (twice (M,)) and their table.
+
+    The table has room for at least twice as many vertices; free slots hold -1. `scales`, one per feature, is a tuple
+    because its length is then known when this is compiled, and loops over features are unrolled.
+    """
+    count, d = len(features), len(scales)
+    elevated, nearest = np.empty(d + 1, np.float32), np.empty(d + 1, np.int64)
+    rank, key, bary = np.empty(d + 1, np.int64), np.empty(d, np.int64), np.empty(d + 2, np.float32)
+    highs, lows = np.empty(count * (d + 1), np.int64), np.empty(count * (d + 1), np.int64)
+    table = np.full(1 << 12, -1, np.int32)
+    total = 0
+    for p in range(count):
+        _simplex(features[p], scales, elevated, nearest, rank, bary)
+        for remainder in range(d + 1):
+            for i in range(d):
+                key[i] = nearest[i] + (remainder if rank[i] <= d - remainder else remainder - d - 1)
+            high, low = _pack(key, d)
+            slot = _find(high, low, highs, lows, table)
+            if table[slot] < 0:
+                highs[total], lows[total] = high, low
+                table[slot] = total
+                total += 1
+                vertices[p, remainder] = total - 1
+                if 2 * total > len(table):
+                    table = _grown(table, highs, lows, total)
+            else:
+                vertices[p, remainder] = table[slot]
+            weights[p, remainder] = bary[remainder]
+    return highs[:total].copy(), lows[:total].copy(), table
+
+
+@jit
+def find_neighbours(
+    first: int,
+    end: int,
+    highs: np.ndarray,
+    lows: np.ndarray,
+    table: np.ndarray,
+    dimensions: int,
+    direction: int,
+    neighbours: np.ndarray,
+) -> None:
+    """Fill `neighbours[direction]` of the vertices first..end-1, and of those that they are neighbours of."""
+    # One step back along the direction: -1 in every coordinate, and +d in its own, which the last direction has not.
+    key = np.empty(dimensions, np.int64)
+    for vertex in range(first, end):
+        for i in range(dimensions):
+            packed = highs[vertex] if i < 3 else lows[vertex]
+            behind = (min(dimensions, 3) if i < 3 else dimensions) - 1 - i
+            key[i] = ((packed >> (_BITS * behind)) & ((1 << _BITS) - 1)) - _OFFSET - 1
+        if direction < dimensions:
+            key[direction] += dimensions + 1
+        high, low = _pack(key, dimensions)
+        other = table[_find(high, low, highs, lows, table)]
+        if other >= 0:
+            neighbours[direction, vertex, 0] = other
+            neighbours[direction, other, 1] = vertex
+
+
+@jit
+def around_vertices(vertices: np.ndarray, weights: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sort the points by vertex; return starts (M + 1,), points and their weights (N·(d + 1),)."""
+    count, corners = vertices.shape
+    starts = np.zeros(total + 1, np.int32)
+    for p in range(count):
+        for c in range(corners):
+            starts[vertices[p, c] + 1] += 1
+    for v in range(total):
+        starts[v + 1] += starts[v]
+    free = starts[:-1].copy()
+    points = np.empty(count * corners, np.uint32)
+    shares = np.empty(count * corners, np.float32)
+    for p in range(count):
+        for c in range(corners):
+            slot = free[vertices[p, c]]
+            free[vertices[p, c]] += 1
+            points[slot], shares[slot] = p, weights[p, c]
+    return starts, points, shares
+
+
+@jit
+def splat(
+    first: int,
+    end: int,
+    starts: np.ndarray,
+    points: np.ndarray,
+    shares: np.ndarray,
+    values: np.ndarray,
+    target: np.ndarray,
+) -> None:
+    """Sum the points' values at the vertices first..end-1."""
+    for v in range(first, end):
+        a = b = c = d = np.float32(0)
+        for slot in range(starts[v], starts[v + 1]):
+            p, w = points[slot], shares[slot]
+            a += w * values[p, 0]
+            b += w * values[p, 1]
+            c += w * values[p, 2]
+            d += w * values[p, 3]
+        target[v, 0], target[v, 1], target[v, 2], target[v, 3] = a, b, c, d
+
+
+@jit
+def blur(first: int, end: int, neighbours: np.ndarray, values: np.ndarray, target: np.ndarray) -> None:
+    """Blur the vertices first..end-1 along one direction."""
+    half = np.float32(0.5)
+    for v in range(first, end):
+        m, n = neighbours[v, 0], neighbours[v, 1]
+        for k in range(LANES):
+            target[v, k] = values[v, k] + half * (values[m, k] + values[n, k])
+
+
+@jit
+def slice_into(
+    first: int,
+    end: int,
+    vertices: np.ndarray,
+    weights: np.ndarray,
+    values: np.ndarray,
+    scale: float,
+    target: np.ndarray,
+) -> None:
+    """Add what the points first..end-1 read at their vertices, times `scale`."""
+    for p in range(first, end):
+        a = b = c = d = np.float32(0)
+        for corner in range(vertices.shape[1]):
+            v, w = vertices[p, corner], weights[p, corner]
+            a += w * values[v, 0]
+            b += w * values[v, 1]
+            c += w * values[v, 2]
+            d += w * values[v, 3]
+        target[p, 0] += scale * a
+        target[p, 1] += scale * b
+        target[p, 2] += scale * c
+        target[p, 3] += scale * d
+
+
+@jit
+def _exp(value: Any) -> Any:
+    """Return e^value of a value ≤ 0 to a few units in the last place; the library's would take most of the time."""
+    value = max(value, np.float32(-87))
+    powers = np.int32(value * np.float32(1.442695041) - np.float32(0.5))
+    rest = value - powers * np.float32(0.693359375) - powers * np.float32(-2.12194440e-4)
+    series = np.float32(1 / 720)
+    for divisor in (120, 24, 6, 2, 1, 1):
+        series = series * rest + np.float32(1 / divisor)
+    return series * _POWERS[np.uint32(127 + powers)]
+
+
+@jit
+def softmax(
+    first: int,
+    end: int,
+    lane: int,
+    energies: np.ndarray,
+    messages: np.ndarray,
+    of_all: np.ndarray,
+    target: np.ndarray,
+) -> None:
+    """Write softmax(messages - energies) of the points first..end-1, the last label's message being what is left."""
+    last = energies.shape[1] - 1
+    logits = np.empty(last + 1, np.float32)
+    for p in range(first, end):
+        rest = of_all[p]
+        top: Any = np.float32(-np.inf)
+        for i in range(last):
+            message = messages[(lane + i) // LANES, p, (lane + i) % LANES]
+            rest -= message
+            logits[i] = message - energies[p, i]
+            top = max(top, logits[i])
+        logits[last] = rest - energies[p, last]
+        top = max(top, logits[last])
+        total = np.float32(0)
+        for i in range(last + 1):
+            logits[i] = _exp(logits[i] - top)
+            total += logits[i]
+        share = np.float32(1) / total
+        for i in range(last):
+            target[(lane + i) // LANES, p, (lane + i) % LANES] = logits[i] * share

@@ -1,0 +1,86 @@
+"""Settings of the parts of IRN: confident labels, the boundary network, the random walk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from recam_cli.core.settings.declare import setting
+from recam_cli.core.settings.groups import HARDWARE
+
+LABELS = "Confident labels"
+NETWORK = "Boundary network"
+WALK = "Random walk"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfidentSettings:
+    """What the boundary network learns from."""
+
+    confident_fg: float | None = setting(
+        None,
+        "Object above this score for sure; without it the seeds' threshold + 0.12.",
+        panel=LABELS,
+        minimum=0,
+        maximum=1,
+    )
+    confident_bg: float | None = setting(
+        None,
+        "Background below it for sure; without it the seeds' threshold - 0.10.",
+        panel=LABELS,
+        minimum=0,
+        maximum=1,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundarySettings:
+    """The boundary network and its training."""
+
+    irn_weights: Path | None = setting(
+        None, "A trained boundary network (irn.safetensors of a run); skips labels and training.", panel=NETWORK
+    )
+    irn_init: str = setting(
+        "weights",
+        "Its frozen backbone: weights (what the run's classifier started from), classifier (that classifier's own), "
+        "imagenet, or a file.",
+        panel=NETWORK,
+    )
+    irn_epochs: int = setting(3, "Passes over the images.", panel=NETWORK, minimum=1, maximum=10_000)
+    irn_batch_size: int = setting(32, "Images per batch.", panel=NETWORK, minimum=1, maximum=4096)
+    irn_lr: float = setting(0.1, "Learning rate.", panel=NETWORK, minimum=0)
+    irn_weight_decay: float = setting(1e-4, "Weight decay.", panel=NETWORK, minimum=0)
+    irn_momentum: float = setting(
+        0.0, "SGD momentum; 0 as published, where it was practically off.", panel=NETWORK, minimum=0, maximum=0.999
+    )
+    irn_crop: int = setting(512, "Side of the training crop, in pixels.", panel=NETWORK, minimum=32, maximum=4096)
+    irn_scale: tuple[float, ...] = setting(
+        (0.5, 1.5),
+        "Range of the random factor of the image's size: smallest,largest.",
+        panel=NETWORK,
+        above=0,
+        maximum=8,
+    )
+    irn_radius: int = setting(
+        10, "Pairs nearer than so many cells of 4 pixels teach it.", panel=NETWORK, minimum=2, maximum=32
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WalkSettings:
+    """How seeds are spread within boundaries."""
+
+    walk_floor: str = setting(
+        "auto",
+        "Score taken off the seeds before the walk, 0 to 1; auto follows from their threshold, 0 is as published.",
+        panel=WALK,
+    )
+    walk_threshold: str = setting(
+        "auto", "The background's score after the walk, 0 to 1; auto chooses it without ground truth.", panel=WALK
+    )
+    walk_radius: int = setting(5, "Cells nearer than that pass scores on.", panel=WALK, minimum=2, maximum=32)
+    walk_beta: float = setting(10.0, "Exponent of the affinities.", panel=WALK, above=0)
+    walk_steps: int = setting(256, "Steps of the walk.", panel=WALK, minimum=0, maximum=65_536)
+    walk_batch_size: int = setting(
+        8, "Images of equal size that walk together.", panel=HARDWARE, minimum=1, maximum=1024
+    )

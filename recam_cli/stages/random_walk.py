@@ -1,0 +1,116 @@
+"""Part of make-masks: seeds spread by the random walk within learned boundaries, kept as seeds of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from recam_cli.core.affinity.spread import spread_seeds
+from recam_cli.core.cams.store import read_seed, write_seed
+from recam_cli.core.data.reading import PhotoBatch, read_batches
+from recam_cli.core.data.samples import ImageSet
+from recam_cli.core.data.transforms import to_tensor
+from recam_cli.core.errors import DataError
+from recam_cli.core.hardware import autocast, choose_device, choose_precision
+from recam_cli.core.models.irnet import BoundaryNet
+from recam_cli.core.reporter import Reporter
+from recam_cli.core.runs.items import ItemFolder
+from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
+from recam_cli.core.settings.declare import part_of
+from recam_cli.core.settings.make_masks import MakeMasksSettings, RandomWalkSettings
+from recam_cli.core.settings.resolve import Resolved
+
+STAGE = "random-walk"
+FOLDER = "walked"
+
+
+def run(
+    resolved: Resolved[MakeMasksSettings],
+    run: Run,
+    reporter: Reporter,
+    *,
+    images: ImageSet,
+    seeds: Path,
+    net: BoundaryNet,
+    suffix: str,
+    floor: float,
+    inputs: dict[str, str],
+    workers: int,
+) -> Path:
+    """Spread the seeds of a split; those there already, of the same settings, seeds and network, are kept.
+
+    Args:
+        resolved: the settings of make-masks.
+        run: the run.
+        reporter: receives progress.
+        images: the split.
+        seeds: folder of its seeds.
+        net: the boundary network, on its device.
+        suffix: of the variant's stages and folders.
+        floor: what is taken off the seeds' scores before.
+        inputs: the seeds' fingerprint and the network's hash, by name.
+        workers: threads that read images.
+
+    Returns:
+        The folder of walked seeds, `<id>.npz`.
+
+    Raises:
+        DataError: an image or a seed cannot be used.
+    """
+    settings = part_of(RandomWalkSettings, resolved.settings, workers=workers)
+    device = choose_device(settings.device)
+    inputs = inputs | {"floor": f"{floor:.4f}"}
+    name = STAGE + suffix
+    folder = ItemFolder.open(
+        run.path / f"{FOLDER}{suffix}",
+        stage_fingerprint(name, settings, inputs),
+        result_settings(settings, inputs),
+        True,  # an intermediate result: other settings of make-masks ask for others, and the old ones are kept
+        "walked seeds",
+        suffix=".npz",
+    )
+    with run.stage(name, Resolved(settings, resolved.sources), inputs=inputs, device=str(device)) as entry:
+        folder.begin()
+        todo = [sample for sample in images if not folder.done(sample.id)]
+        read = read_batches(todo, settings.walk_batch_size, max_pixels=settings.max_pixels, workers=workers)
+        with reporter.track("Random walk", len(images)) as progress:
+            progress.advance(len(images) - len(todo))
+            for batch in read:
+                _walk(batch, seeds, folder, net, settings, floor)
+                progress.advance(len(batch.samples))
+        entry.metrics |= {"images": len(images), "made": len(todo)}
+        entry.notes |= {"floor": floor}
+        entry.outputs[FOLDER] = run.output_of_folder(folder.path, "*.npz")
+    return folder.path
+
+
+@torch.inference_mode()
+def _walk(
+    batch: PhotoBatch, seeds: Path, folder: ItemFolder, net: BoundaryNet, settings: RandomWalkSettings, floor: float
+) -> None:
+    device = next(net.parameters()).device
+    pixels = torch.stack([to_tensor(image) for image in batch.images]).to(device)
+    if device.type != "mps":
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+    with autocast(device, choose_precision(settings.precision, device)):
+        boundaries = net.boundaries(pixels).float()
+    found = [read_seed(seeds / f"{sample.id}.npz") for sample in batch.samples]
+    for sample, image, seed in zip(batch.samples, batch.images, found, strict=True):
+        seed.require_labels(sample.id, sample.labels)
+        if tuple(seed.size) != image.shape[:2]:
+            raise DataError(
+                f"{sample.id}: image of {image.shape[1]}×{image.shape[0]} pixels, but the seed was made of one of "
+                f"{seed.size[1]}×{seed.size[0]}",
+                remedy="Make the seeds of this data set anew: recam make-seeds",
+            )
+    walked = spread_seeds(
+        found,
+        boundaries,
+        floor=floor,
+        radius=settings.walk_radius,
+        beta=settings.walk_beta,
+        steps=settings.walk_steps,
+    )
+    for sample, seed in zip(batch.samples, walked, strict=True):
+        write_seed(folder.file(sample.id), seed)

@@ -1,0 +1,145 @@
+"""make-masks --refine irn: labels, boundary network, walk, masks; each part recorded, kept and made anew when due."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from recam_cli.core.cams.store import read_seed
+from recam_cli.core.data.images import read_mask
+from recam_cli.core.errors import DataError, UsageError
+from recam_cli.core.reporter import SilentReporter
+from recam_cli.core.runs.run import Run
+from recam_cli.core.settings.make_masks import MakeMasksSettings
+from recam_cli.core.settings.resolve import resolve
+from recam_cli.stages import make_masks
+from tests.helpers.tiny_run import make_run
+
+PARTS = ("confident-labels", "train-irn", "random-walk", "make-masks")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    root = tmp_path_factory.mktemp("irn")
+    run = make_run(root)
+    return root / "data", run.path
+
+
+def make(data, path, **flags):
+    small = {"irn_epochs": 1, "irn_batch_size": 2, "irn_crop": 32, "irn_radius": 3, "threshold": "0.3", "workers": 0}
+    common = {"dataset": "custom", "data_root": str(data), "refine": "irn", "device": "cpu", "precision": "fp32"}
+    resolved = resolve(MakeMasksSettings, flags=common | small | {"overwrite": True} | flags)
+    return make_masks.run(resolved, Run.open(path), SilentReporter())
+
+
+def test_every_part_is_recorded_with_what_it_was_made_from(trained):
+    data, path = trained
+    result = make(data, path)
+
+    stages = Run.open(path).manifest.stages
+    assert [stages[part].state for part in PARTS] == ["done"] * 4
+    assert stages["train-irn"].inputs["confident-labels"] == stages["confident-labels"].fingerprint
+    assert stages["random-walk"].inputs["irn"] == stages["train-irn"].outputs["irn"].sha256
+    assert stages["make-masks"].inputs["random-walk"] == stages["random-walk"].fingerprint
+    assert stages["make-masks"].notes["walk_threshold_chosen"] == "label-free"
+    assert result.made == result.images == 4
+
+
+def test_masks_are_the_walked_seeds_cut_at_the_threshold_after_the_walk(trained):
+    data, path = trained
+    make(data, path, walk_threshold="0.4")
+
+    for file in (path / "masks").glob("*.png"):
+        walked = read_seed(path / "walked" / f"{file.stem}.npz")
+        assert np.array_equal(read_mask(file), walked.label(0.4))
+        assert set(np.unique(read_mask(file))) <= {0, *(walked.classes + 1).tolist()}
+
+
+def test_confident_labels_name_only_labelled_classes_background_and_undecided(trained):
+    data, path = trained
+    make(data, path)
+
+    for file in (path / "confident").glob("*.png"):
+        classes = read_seed(path / "seeds" / f"{file.stem}.npz").classes
+        assert set(np.unique(read_mask(file))) <= {0, 255, *(classes + 1).tolist()}
+
+
+def test_a_repeated_command_keeps_every_part(trained):
+    data, path = trained
+    make(data, path)
+    files = sorted(p for f in ("confident", "irn", "walked", "masks") for p in (path / f).iterdir())
+    before = [(p, p.stat().st_mtime_ns) for p in files if p.name != ".fingerprint.json"]
+
+    result = make(data, path)
+
+    assert result.kept == 4
+    assert [(p, p.stat().st_mtime_ns) for p, _ in before] == before
+
+
+def test_another_walk_keeps_labels_and_network_and_another_label_threshold_makes_all_anew(trained):
+    data, path = trained
+    make(data, path)
+    network = (path / "irn" / "irn.safetensors").stat().st_mtime_ns
+
+    assert make(data, path, walk_beta=4).made == 4
+    assert (path / "irn" / "irn.safetensors").stat().st_mtime_ns == network
+
+    make(data, path, confident_bg=0.1)
+    assert (path / "irn" / "irn.safetensors").stat().st_mtime_ns > network
+
+
+def test_the_same_seed_trains_the_same_network(trained, tmp_path):
+    data, path = trained
+    make(data, path, seed=5)
+    first = (path / "irn" / "irn.safetensors").read_bytes()
+    make(data, path, seed=6)
+    assert (path / "irn" / "irn.safetensors").read_bytes() != first
+
+    make(data, path, seed=5)
+    assert (path / "irn" / "irn.safetensors").read_bytes() == first
+
+
+def test_given_weights_skip_labels_and_training(trained, tmp_path):
+    data, path = trained
+    make(data, path)
+    weights = tmp_path / "irn.safetensors"
+    weights.write_bytes((path / "irn" / "irn.safetensors").read_bytes())
+    usual = {p.name: p.read_bytes() for p in (path / "masks").glob("*.png")}
+    manifest = json.loads((path / "manifest.json").read_text())
+    for part in PARTS[:2]:
+        del manifest["stages"][part]
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+    make(data, path, irn_weights=str(weights))
+
+    assert not {"train-irn", "confident-labels"} & set(Run.open(path).manifest.stages)
+    assert {p.name: p.read_bytes() for p in (path / "masks").glob("*.png")} == usual
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"confident_fg": 0.2, "confident_bg": 0.4}, "--confident-bg or --confident-fg"),
+        ({"walk_floor": "much"}, "--walk-floor: 'much'"),
+        ({"walk_floor": "1"}, "taken off the seeds before the walk is 1"),
+        ({"walk_threshold": "2"}, "--walk-threshold: '2'"),
+        ({"irn_scale": "2,1"}, "--irn-scale: give two numbers"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_and_masks_stay(trained, flags, message):
+    data, path = trained
+    make(data, path)
+    before = {p.name: p.read_bytes() for p in (path / "masks").glob("*.png")}
+
+    with pytest.raises(UsageError, match=message):
+        make(data, path, **flags)
+
+    assert {p.name: p.read_bytes() for p in (path / "masks").glob("*.png")} == before
+
+
+def test_weights_of_another_network_are_refused(trained):
+    data, path = trained
+    with pytest.raises(DataError, match=r"recam\.safetensors: not a boundary network but a classifier"):
+        make(data, path, irn_weights=str(path / "classifier" / "recam.safetensors"))
