@@ -82,7 +82,7 @@ def test_stages_repeated_make_nothing_new(place):
 def test_other_settings_are_refused_with_the_difference(place):
     outcome = recam("make-masks", "--refine", "none", "--workers", "0", cwd=place)
     assert outcome.code == 4
-    assert "refine crf → none" in outcome.err
+    assert "refine irn+crf → none" in outcome.err
     assert "--overwrite" in outcome.err
 
 
