@@ -82,17 +82,8 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "long_side": (128, 208),
         },
         "make-seeds": {"scales": (1.0, 0.5, 1.5)},
-        "make-masks": {
-            "refine": "irn+crf",
-            "unary": "soft",
-            "soft_temperature": 0.1,
-            "crf_bilateral_sxy": 80.0,
-            "crf_bilateral_compat": 5.0,
-            "irn_epochs": 2,
-            "irn_batch_size": 8,
-            "irn_crop": 128,
-            "irn_scale": (0.8, 1.3),
-        },
+        # The CRF alone: on the small backbone's features, boundaries are learned badly, and the walk loses 16 points.
+        "make-masks": {"refine": "crf"},
         "train-seg": {
             "network": "lraspp",
             "stride": "16",
