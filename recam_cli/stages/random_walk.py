@@ -98,12 +98,10 @@ def _walk(
     found = [read_seed(seeds / f"{sample.id}.npz") for sample in batch.samples]
     for sample, image, seed in zip(batch.samples, batch.images, found, strict=True):
         seed.require_labels(sample.id, sample.labels)
-        if tuple(seed.size) != image.shape[:2]:
-            raise DataError(
-                f"{sample.id}: image of {image.shape[1]}×{image.shape[0]} pixels, but the seed was made of one of "
-                f"{seed.size[1]}×{seed.size[0]}",
-                remedy="Make the seeds of this data set anew: recam make-seeds",
-            )
+        try:
+            seed.require_size(image.shape[0], image.shape[1])
+        except DataError as error:
+            raise DataError(f"{sample.id}: {error.message}", remedy=error.remedy) from None
     walked = spread_seeds(
         found,
         boundaries,

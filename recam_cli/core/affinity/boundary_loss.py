@@ -103,6 +103,7 @@ class _PathMaximum(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor, grid: Grid) -> Tensor:
+        """Return each path's largest score, keeping where it is as a step from the pair's first cell."""
         batch, first = scores.shape[0], grid.first
         highest = scores.new_empty(batch, len(grid.steps), len(first))
         where = torch.empty(highest.shape, dtype=torch.int32, device=scores.device)

@@ -65,6 +65,18 @@ class Seed:
                 remedy="Make the seeds anew with these labels: recam make-seeds",
             )
 
+    def require_size(self, height: int, width: int) -> None:
+        """Check that the seed was made of a photograph of `height`×`width` pixels.
+
+        Raises:
+            DataError: it was not.
+        """
+        if (height, width) != tuple(self.size):
+            raise DataError(
+                f"image of {width}×{height} pixels, but the seed was made of one of {self.size[1]}×{self.size[0]}",
+                remedy="Make the seeds of this data set anew: recam make-seeds",
+            )
+
 
 def label_of(maps: np.ndarray, classes: np.ndarray, threshold: float) -> np.ndarray:
     """Return uint8 (H, W): the class of the largest of `maps` (n, H, W) where it exceeds `threshold`, else 0."""

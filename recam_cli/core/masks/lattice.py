@@ -31,11 +31,11 @@ class Lattice:
     """The lattice around a set of points.
 
     Attributes:
-        vertices: int32 (N, d + 1), the vertices of each point's simplex.
+        vertices: uint32 (N, d + 1), the vertices of each point's simplex.
         weights: float32 (N, d + 1), what the point gives to and takes from each.
-        neighbours: int32 (d + 1, M, 2), a vertex's two neighbours along each direction; M where there is none.
+        neighbours: uint32 (d + 1, M, 2), a vertex's two neighbours along each direction; M where there is none.
         starts: int32 (M + 1,), where each vertex's part of `points` begins.
-        points: int32 (N·(d + 1),), the points around each vertex.
+        points: uint32 (N·(d + 1),), the points around each vertex.
         shares: float32 (N·(d + 1),), the weights belonging to `points`.
         threads: how many share a pass.
         spare: two float32 (M + 1, LANES) to work on; their last row, of zeros, stands for every absent neighbour.

@@ -61,6 +61,7 @@ def native_inference(
     of_all = np.ascontiguousarray(of_all[:, 0])
 
     def infer(unaries: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Run the mean field of all problems at once: problem i's labels but the last lie in lanes from first[i] on."""
         energies = [np.ascontiguousarray(unary.reshape(len(unary), -1).T) for unary in unaries]
         first = np.cumsum([0, *(len(unary) - 1 for unary in unaries)])
         blocks = max(1, -(-int(first[-1]) // LANES))

@@ -64,12 +64,7 @@ class SeedRefiner:
             DataError: image and seed differ in size, or a class id has no mask value.
             UsageError: the CRF's backend is not installed.
         """
-        if image.shape[:2] != tuple(seed.size):
-            raise DataError(
-                f"image of {image.shape[1]}×{image.shape[0]} pixels, but the seed was made of one of "
-                f"{seed.size[1]}×{seed.size[0]}",
-                remedy="Make the seeds of this data set anew: recam make-seeds",
-            )
+        seed.require_size(image.shape[0], image.shape[1])
         self.values = _mask_values(seed.classes)
         self._maps = seed.upsampled()
         self._how = how

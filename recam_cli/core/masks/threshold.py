@@ -80,19 +80,13 @@ def choose_threshold(seeds: Iterable[Seed]) -> AutoThreshold:
     Raises:
         DataError: no seed has a class.
     """
-    scores = score_statistics(seeds)
-    if scores.images == 0:
-        raise DataError(
-            "no threshold can be chosen: no image of the split has a labelled class",
-            remedy="Give labels, or a --threshold",
-        )
+    scores = _known_statistics(seeds, "--threshold")
     answers = {
         "mean score plus a quarter of its deviation": scores.mean + SPREAD_SHARE * scores.spread,
         "Otsu's threshold of the scores": otsu(scores.histogram),
     }
     rule = max(answers, key=lambda name: answers[name])
-    value = min(max(answers[rule], 1 / BINS), 1 - 1 / BINS)
-    return AutoThreshold(round(value, 4), f"{rule}, {scores.images} seeds, without ground truth", scores.images)
+    return _chosen(answers[rule], rule, scores)
 
 
 def share_above(seeds: Iterable[Seed], threshold: float) -> float:
@@ -113,16 +107,25 @@ def keep_share(walked: Iterable[Seed], share: float) -> AutoThreshold:
     Raises:
         DataError: no seed has a class.
     """
-    scores = score_statistics(walked)
+    scores = _known_statistics(walked, "--walk-threshold")
+    above = 1 - np.cumsum(scores.histogram) / scores.histogram.sum()
+    value = (int(np.argmin(np.abs(above - share))) + 1) / BINS
+    return _chosen(value, f"as much object, {100 * share:.1f} % of the cells, as the seeds have at theirs", scores)
+
+
+def _known_statistics(seeds: Iterable[Seed], option: str) -> Scores:
+    """Return `score_statistics`, or refuse where no seed has a class; `option` is what to give instead."""
+    scores = score_statistics(seeds)
     if scores.images == 0:
         raise DataError(
             "no threshold can be chosen: no image of the split has a labelled class",
-            remedy="Give labels, or a --walk-threshold",
+            remedy=f"Give labels, or a {option}",
         )
-    above = 1 - np.cumsum(scores.histogram) / scores.histogram.sum()
-    value = (int(np.argmin(np.abs(above - share))) + 1) / BINS
+    return scores
+
+
+def _chosen(value: float, how: str, scores: Scores) -> AutoThreshold:
     value = min(max(value, 1 / BINS), 1 - 1 / BINS)
-    how = f"as much object, {100 * share:.1f} % of the cells, as the seeds have at theirs"
     return AutoThreshold(round(value, 4), f"{how}, {scores.images} seeds, without ground truth", scores.images)
 
 
