@@ -9,48 +9,29 @@ import torch
 from recam_cli.core.affinity.spread import spread_seeds
 from recam_cli.core.cams.store import read_seed, write_seed
 from recam_cli.core.data.reading import PhotoBatch, read_batches
-from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.data.transforms import to_tensor
 from recam_cli.core.errors import DataError
 from recam_cli.core.hardware import autocast, choose_device, choose_precision
 from recam_cli.core.models.irnet import BoundaryNet
-from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.items import ItemFolder
-from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
+from recam_cli.core.runs.run import result_settings, stage_fingerprint
 from recam_cli.core.settings.declare import part_of
-from recam_cli.core.settings.make_masks import MakeMasksSettings, RandomWalkSettings
+from recam_cli.core.settings.make_masks import RandomWalkSettings
 from recam_cli.core.settings.resolve import Resolved
+from recam_cli.stages.mask_work import MaskWork
 
 STAGE = "random-walk"
 FOLDER = "walked"
 
 
-def run(
-    resolved: Resolved[MakeMasksSettings],
-    run: Run,
-    reporter: Reporter,
-    *,
-    images: ImageSet,
-    seeds: Path,
-    net: BoundaryNet,
-    suffix: str,
-    floor: float,
-    inputs: dict[str, str],
-    workers: int,
-) -> Path:
+def run(work: MaskWork, *, net: BoundaryNet, digest: str, floor: float) -> Path:
     """Spread the seeds of a split; those there already, of the same settings, seeds and network, are kept.
 
     Args:
-        resolved: the settings of make-masks.
-        run: the run.
-        reporter: receives progress.
-        images: the split.
-        seeds: folder of its seeds.
+        work: the call of make-masks.
         net: the boundary network, on its device.
-        suffix: of the variant's stages and folders.
+        digest: its file's SHA-256.
         floor: what is taken off the seeds' scores before.
-        inputs: the seeds' fingerprint and the network's hash, by name.
-        workers: threads that read images.
 
     Returns:
         The folder of walked seeds, `<id>.npz`.
@@ -58,26 +39,27 @@ def run(
     Raises:
         DataError: an image or a seed cannot be used.
     """
-    settings = part_of(RandomWalkSettings, resolved.settings, workers=workers)
+    run, reporter, images = work.run, work.reporter, work.images
+    settings = part_of(RandomWalkSettings, work.settings, workers=work.workers)
     device = choose_device(settings.device)
-    inputs = inputs | {"floor": f"{floor:.4f}"}
-    name = STAGE + suffix
+    inputs = work.inputs | {"irn": digest, "floor": f"{floor:.4f}"}
+    name = STAGE + work.suffix
     folder = ItemFolder.open(
-        run.path / f"{FOLDER}{suffix}",
+        run.path / f"{FOLDER}{work.suffix}",
         stage_fingerprint(name, settings, inputs),
         result_settings(settings, inputs),
         True,  # an intermediate result: other settings of make-masks ask for others, and the old ones are kept
         "walked seeds",
         suffix=".npz",
     )
-    with run.stage(name, Resolved(settings, resolved.sources), inputs=inputs, device=str(device)) as entry:
+    with run.stage(name, Resolved(settings, work.resolved.sources), inputs=inputs, device=str(device)) as entry:
         folder.begin()
         todo = [sample for sample in images if not folder.done(sample.id)]
-        read = read_batches(todo, settings.walk_batch_size, max_pixels=settings.max_pixels, workers=workers)
+        read = read_batches(todo, settings.walk_batch_size, max_pixels=settings.max_pixels, workers=work.workers)
         with reporter.track("Random walk", len(images)) as progress:
             progress.advance(len(images) - len(todo))
             for batch in read:
-                _walk(batch, seeds, folder, net, settings, floor)
+                _walk(batch, work.seeds, folder, net, settings, floor)
                 progress.advance(len(batch.samples))
         entry.metrics |= {"images": len(images), "made": len(todo)}
         entry.notes |= {"floor": floor}

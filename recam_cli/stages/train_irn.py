@@ -7,48 +7,31 @@ from pathlib import Path
 
 import torch
 
-from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.errors import DataError
 from recam_cli.core.hardware import choose_device, choose_precision, prepare_process
 from recam_cli.core.models.backbones import build_backbone
 from recam_cli.core.models.boundary_files import FOLDER, NAME, boundary_on, load_boundary, save_boundary
 from recam_cli.core.models.irnet import BoundaryNet
 from recam_cli.core.models.segmenter_start import Start, find_start, resolve_backbone
-from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.files import sha256_of
-from recam_cli.core.runs.run import Run, stage_fingerprint
+from recam_cli.core.runs.run import stage_fingerprint
 from recam_cli.core.settings.declare import part_of
-from recam_cli.core.settings.make_masks import MakeMasksSettings, TrainIrnSettings
+from recam_cli.core.settings.make_masks import TrainIrnSettings
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.core.training.boundary_training import boundary_augmentation, train_boundary
 from recam_cli.core.training.loader import TrainingImages
+from recam_cli.stages.mask_work import MaskWork
 
 STAGE = "train-irn"
 _STRIDE = 16
 
 
-def run(
-    resolved: Resolved[MakeMasksSettings],
-    run: Run,
-    reporter: Reporter,
-    *,
-    images: ImageSet,
-    labels: Path,
-    suffix: str,
-    method: str,
-    workers: int,
-) -> tuple[BoundaryNet, str]:
+def run(work: MaskWork, *, labels: Path) -> tuple[BoundaryNet, str]:
     """Train the boundary network, or load it where it has been trained with the same settings on the same labels.
 
     Args:
-        resolved: the settings of make-masks.
-        run: the run.
-        reporter: receives progress.
-        images: the split.
+        work: the call of make-masks.
         labels: folder of its confident labels.
-        suffix: of the variant's stages and folders.
-        method: "cam" or "recam".
-        workers: processes that read images.
 
     Returns:
         The network, in evaluation mode on the device asked for, and its file's SHA-256.
@@ -58,12 +41,13 @@ def run(
         DataError: weights, an image or a label map cannot be used.
         TrainingError: the loss became NaN or infinite.
     """
+    run, reporter, images, suffix = work.run, work.reporter, work.images, work.suffix
     prepare_process()
-    settings = part_of(TrainIrnSettings, resolved.settings, workers=workers)
+    settings = part_of(TrainIrnSettings, work.settings, workers=work.workers)
     device = choose_device(settings.device)
     augmentation = boundary_augmentation(settings)
     name = STAGE + suffix
-    start = find_start(run, resolve_backbone(run, None), settings.irn_init, method)
+    start = find_start(run, resolve_backbone(run, None), settings.irn_init, settings.method)
     inputs = {
         f"confident-labels{suffix}": run.require(f"confident-labels{suffix}").fingerprint,
         "weights": start.sha256 or start.origin,
@@ -78,7 +62,7 @@ def run(
     net = boundary_on(_build(start, settings.seed), device)
     samples = tuple(replace(sample, mask=labels / f"{sample.id}.png") for sample in images)
     data = TrainingImages(samples, images.targets(), augmentation, settings.seed, settings.max_pixels, masks=True)
-    with run.stage(name, Resolved(settings, resolved.sources), inputs=inputs, device=str(device)) as entry:
+    with run.stage(name, Resolved(settings, work.resolved.sources), inputs=inputs, device=str(device)) as entry:
         reporter.info(f"Boundary network on {len(images)} images, its frozen backbone from {start.origin}")
         last = train_boundary(
             net,

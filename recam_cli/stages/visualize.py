@@ -22,7 +22,7 @@ from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.core.settings.visualize import VisualizeSettings
-from recam_cli.stages.make_masks import parse_threshold
+from recam_cli.stages.mask_work import parse_threshold
 
 FOLDER = "visualize"
 STOCK_TOP = 3

@@ -18,6 +18,7 @@ from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.make_masks import MakeMasksSettings
 from recam_cli.core.settings.resolve import resolve
 from recam_cli.stages import make_masks
+from recam_cli.stages.mask_work import parse_threshold
 from tests.helpers.tiny_data import TINY_SIZE, draw_photo, make_custom, tiny_labels
 
 IMAGES = 4
@@ -294,7 +295,7 @@ def test_a_threshold_that_is_none_is_refused(run, data, text):
 
 @pytest.mark.parametrize(("text", "value"), [("auto", None), (" AUTO ", None), ("0", 0.0), ("1e-1", 0.1), ("1", 1.0)])
 def test_thresholds_are_read_as_written(text, value):
-    assert make_masks.parse_threshold(text) == value
+    assert parse_threshold(text) == value
 
 
 def test_the_settings_default_to_the_published_row():

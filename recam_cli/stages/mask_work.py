@@ -1,0 +1,101 @@
+"""What the parts of make-masks share: run, split, seeds and settings; and how they read thresholds."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from recam_cli.core.cams.store import Seed, read_seed
+from recam_cli.core.data.samples import ImageSet
+from recam_cli.core.errors import UsageError
+from recam_cli.core.reporter import Progress, Reporter
+from recam_cli.core.runs.run import Run
+from recam_cli.core.settings.make_masks import MakeMasksSettings
+from recam_cli.core.settings.resolve import Resolved
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class MaskWork:
+    """One call of make-masks.
+
+    Attributes:
+        resolved: its settings, as the parts shall use them.
+        run: the run.
+        reporter: receives progress.
+        images: the split.
+        suffix: of the variant's stages and folders, "" or "-cam".
+        seeds: folder of the split's seeds, `<id>.npz`.
+        inputs: the seeds' fingerprint, by the name of their stage.
+    """
+
+    resolved: Resolved[MakeMasksSettings]
+    run: Run
+    reporter: Reporter
+    images: ImageSet
+    suffix: str
+    seeds: Path
+    inputs: dict[str, str]
+
+    @property
+    def settings(self) -> MakeMasksSettings:
+        """The settings' values."""
+        return self.resolved.settings
+
+    @property
+    def workers(self) -> int:
+        """Processes to work with, at most one per image."""
+        return worker_count(self.settings.workers, len(self.images))
+
+    def seeds_in(self, folder: Path, progress: Progress) -> Iterator[Seed]:
+        """Read the seeds of the split in `folder` one at a time."""
+        for sample in self.images:
+            yield read_seed(folder / f"{sample.id}.npz")
+            progress.advance()
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The background's score and where it comes from ("given" or "label-free")."""
+
+    value: float
+    chosen: str
+    how: str
+
+    def notes(self) -> dict[str, float | str]:
+        """Return what the manifest keeps of it, `label_free_threshold` only if chosen so."""
+        notes: dict[str, float | str] = {
+            "threshold": self.value,
+            "threshold_chosen": self.chosen,
+            "how": self.how,
+        }
+        return notes | ({"label_free_threshold": self.value} if self.chosen == "label-free" else {})
+
+
+def parse_threshold(text: str, option: str = "--threshold") -> float | None:
+    """Return the number in [0, 1], or None for "auto"; `option` is named in errors.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text.strip().lower() == AUTO:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise UsageError(f"{option}: {text!r} is neither {AUTO} nor a number from 0 to 1")
+    return value
+
+
+def worker_count(wanted: int | None, items: int) -> int:
+    """Return the processes to start for `items` pieces of work; without a wish one per core."""
+    if wanted is None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        wanted = min(cores, 256)
+    return min(wanted, items)
