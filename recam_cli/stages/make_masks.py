@@ -9,11 +9,14 @@ from typing import Any
 from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.errors import RunError
+from recam_cli.core.masks import confidence_index
+from recam_cli.core.masks.confidence import FOLDER as CONFIDENCE
 from recam_cli.core.masks.crf import check_backend, resolve_backend
 from recam_cli.core.masks.job import MaskJob, MaskTally, Summary, refinement_of
 from recam_cli.core.masks.pool import run_over
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.classes import require_classes
+from recam_cli.core.runs.files import write_text
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
 from recam_cli.core.runs.variants import command, require_variant, resolve_method, variant_suffix
@@ -38,7 +41,10 @@ class MakeMasksResult:
         threshold_chosen: "given" or "label-free".
         how: how it was chosen, in words.
         background: share of background among all pixels of the masks.
+        undecided: share of undecided pixels (255) among them.
         lost_classes: labelled classes, counted per image, of which the image's mask has no pixel.
+        confidence: mean confidence of all pixels, see `core.masks.confidence`; None without any.
+        object_confidence: of the pixels of classes.
         moved: where masks of other settings were moved, if so.
     """
 
@@ -50,7 +56,10 @@ class MakeMasksResult:
     threshold_chosen: str
     how: str
     background: float
+    undecided: float
     lost_classes: int
+    confidence: float | None
+    object_confidence: float | None
     moved: Path | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -88,6 +97,7 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
         settings.overwrite,
         "masks",
         suffix=".png",
+        beside=run.path / f"{CONFIDENCE}{work.suffix}",
     )
     with run.stage(name, Resolved(recorded, resolved.sources), inputs=inputs) as entry:
         moved = folder.begin()
@@ -98,10 +108,13 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
         entry.notes |= threshold.notes()
         if walks:
             entry.notes |= {"walk_threshold": cut.value, "walk_threshold_chosen": cut.chosen, "walk_how": cut.how}
-        how = refinement_of(settings) if settings.refine in ("crf", "irn+crf") else None
-        summary = _refine_all(MaskJob(seeds, folder.path, cut.value, how, settings.max_pixels), work, folder)
+        job = _job(settings, run, work.suffix, seeds, cut.value)
+        summary = _refine_all(job, work, folder)
+        write_text(job.confidences / confidence_index.NAME, confidence_index.index_csv(summary.tallies))
         entry.metrics |= summary.as_dict()
         entry.outputs["masks"] = run.output_of_folder(folder.path, "*.png")
+        entry.outputs[CONFIDENCE] = run.output_of_folder(job.confidences, "*.png")
+        entry.outputs[confidence_index.NAME] = run.output_of_file(job.confidences / confidence_index.NAME)
     return _result(folder, len(work.images), summary, threshold, moved)
 
 
@@ -150,18 +163,31 @@ def _choose(given: float | None, work: MaskWork) -> Threshold:
     return Threshold(float(choice.value), "label-free", choice.how)
 
 
+def _job(settings: MakeMasksSettings, run: Run, suffix: str, seeds: Path, threshold: float) -> MaskJob:
+    return MaskJob(
+        seeds=seeds,
+        masks=run.path / f"masks{suffix}",
+        confidences=run.path / f"{CONFIDENCE}{suffix}",
+        threshold=threshold,
+        how=refinement_of(settings),
+        crf=settings.refine in ("crf", "irn+crf"),
+        ignore_below=settings.ignore_below,
+        max_pixels=settings.max_pixels,
+    )
+
+
 def _refine_all(job: MaskJob, work: MaskWork, folder: ItemFolder) -> Summary:
     kept = [sample for sample in work.images if folder.done(sample.id)]
     there = {sample.id for sample in kept}
     todo = [sample for sample in work.images if sample.id not in there]
     summary = Summary()
-    with work.reporter.track("Refining masks" if job.how else "Cutting masks", len(work.images)) as progress:
+    with work.reporter.track("Refining masks" if job.crf else "Cutting masks", len(work.images)) as progress:
         for sample in kept:
-            summary.keep(job.tally_of_kept(sample))
+            summary.keep(sample.id, job.tally_of_kept(sample))
             progress.advance()
 
-        def receive(_: Sample, tally: MaskTally) -> None:
-            summary.make(tally)
+        def receive(sample: Sample, tally: MaskTally) -> None:
+            summary.make(sample.id, tally)
             progress.advance(background=summary.background)
 
         workers = worker_count(work.settings.workers, len(todo))
@@ -181,6 +207,9 @@ def _result(
         threshold_chosen=threshold.chosen,
         how=threshold.how,
         background=summary.background,
+        undecided=summary.undecided,
         lost_classes=summary.lost_classes,
+        confidence=summary.confidence,
+        object_confidence=summary.object_confidence,
         moved=moved,
     )

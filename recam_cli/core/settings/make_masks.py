@@ -95,6 +95,13 @@ class CutSettings(CrfSettings, SplitSettings):
         "none: the seed cut at the threshold.",
         panel=MODEL,
     )
+    ignore_below: float = setting(
+        0.0,
+        "Pixels of a lower confidence (the winner's share, 0 to 1) become 255, which train-seg skips; 0: none.",
+        panel=MODEL,
+        minimum=0,
+        maximum=1,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

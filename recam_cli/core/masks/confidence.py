@@ -1,0 +1,75 @@
+"""How sure a pseudo mask is of each pixel: the winner's share of the distribution the mask is cut from.
+
+The distribution runs over the n labels an image can have, the background and its labelled classes: the marginals of the
+dense CRF, where it refines, or else what a CRF on soft scores starts from (`unary.probabilities`: the softmax of the
+scores, that of the background among them, at the settings' temperature). Either way the mask holds the label of the
+largest share, and the confidence is that share: 1 where nothing speaks for another label, 0.5 where as much speaks
+against the label as for it, and 1/n, the smallest there can be, where all labels are equal. An image without labels can
+be nothing but background: 1 everywhere. It orders pixels by how contested they are; how often a pixel of a given
+confidence is right, only `recam evaluate --of masks` can tell.
+
+On disk a confidence is an 8-bit level, round(255 · confidence), a greyscale PNG per image beside the masks. Whatever
+compares confidences compares these levels, so that what is left out of a mask and what an evaluation leaves out are the
+same pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from recam_cli.core.data.images import read_grey, write_grey
+from recam_cli.core.data.limits import MAX_PIXELS
+from recam_cli.core.errors import DataError
+
+FOLDER = "confidence"
+"""Of a run; the masks of its plain CAM have `confidence-cam`."""
+LEVELS = 255
+"""The level of confidence 1."""
+
+
+def confidence_levels(distribution: np.ndarray) -> np.ndarray:
+    """Return the winner's share of each pixel as levels, uint8 (H, W), of `distribution` float (n, H, W), n ≥ 1."""
+    winner = np.clip(distribution.max(axis=0), 0.0, 1.0)
+    return np.asarray(np.rint(winner * np.float32(LEVELS)), dtype=np.uint8)
+
+
+def lowest_level(threshold: float) -> int:
+    """Return the smallest level that is not below the confidence `threshold`, in [0, 1]."""
+    # Rounded first: 0.07 · 255 / 255 · 255 and its like must not climb to the next level by their last digit.
+    return math.ceil(round(LEVELS * threshold, 6))
+
+
+def unsure(levels: np.ndarray, threshold: float) -> np.ndarray:
+    """Return where `levels` uint8 (H, W) lie below the confidence `threshold`: bool (H, W), nowhere for 0."""
+    return np.asarray(levels < lowest_level(threshold))
+
+
+def mean_confidence(levels: int, pixels: int) -> float | None:
+    """Return the mean confidence of `pixels` whose levels add up to `levels`, six decimals; None without any."""
+    return round(levels / (LEVELS * pixels), 6) if pixels else None
+
+
+def write_confidence(path: Path, levels: np.ndarray) -> None:
+    """Write levels, uint8 (H, W), whole or not at all."""
+    write_grey(path, levels)
+
+
+def read_confidence(path: Path, shape: tuple[int, ...], *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Read the levels of a mask of `shape` (H, W): uint8 (H, W).
+
+    Raises:
+        DataError: missing, damaged, no greyscale PNG, or of another size.
+    """
+    try:
+        levels = read_grey(path, max_pixels=max_pixels)
+    except DataError as error:
+        raise DataError(error.message, remedy="Delete it and run: recam make-masks") from None
+    if levels.shape != shape:
+        there, here = ("×".join(map(str, size[::-1])) for size in (levels.shape, shape))
+        raise DataError(
+            f"{path}: {there} pixels, but its mask has {here}", remedy="Delete it and run: recam make-masks"
+        )
+    return levels
