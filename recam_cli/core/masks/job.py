@@ -11,6 +11,7 @@ from recam_cli.core.cams.store import label_of, read_seed
 from recam_cli.core.data.images import read_image, read_mask, write_mask
 from recam_cli.core.data.samples import BACKGROUND, IGNORE, Sample
 from recam_cli.core.masks.confidence import (
+    MEAN_FIELD_TEMPERATURE,
     confidence_levels,
     mean_confidence,
     read_confidence,
@@ -94,12 +95,13 @@ class MaskJob:
             refiner = SeedRefiner(image, seed, self.how)
             distribution = refiner.probabilities(self.threshold)
             mask = np.asarray(refiner.values[distribution.argmax(axis=0)])
+            levels = confidence_levels(distribution, temperature=MEAN_FIELD_TEMPERATURE)
         else:
             maps = seed.upsampled()
             mask = label_of(maps, seed.classes, self.threshold)
             scores = seed_scores(maps, self.threshold)
-            distribution = probabilities(scores, self.how.scaling, temperature=self.how.temperature)
-        levels = confidence_levels(distribution)
+            shares = probabilities(scores, self.how.scaling, temperature=self.how.temperature)
+            levels = confidence_levels(shares)
         mask[unsure(levels, self.ignore_below)] = IGNORE
         return mask, levels
 
