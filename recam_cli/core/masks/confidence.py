@@ -4,7 +4,7 @@ The labels are the n an image can have, the background and its labelled classes.
 soft scores starts from (`unary.probabilities`: the softmax of the scores, that of the background among them, at the
 settings' temperature), or, where the dense CRF refines, its marginals. Mean-field marginals are far too sure of
 themselves: on photographs whose masks were known they gave 97 % of the pixels 0.95 or more, and 90 % of these were
-right. So they are flattened by a temperature (Guo et al., ICML 2017), set once there, which makes both kinds comparable.
+right. So they are flattened by a temperature (Guo et al., ICML 2017), set once there; that makes both comparable.
 
 The mask holds the label of the largest share, and the confidence is that share: 1 where nothing speaks for another
 label, 0.5 where as much speaks against the label as for it, and 1/n, the smallest there can be, where all labels are
