@@ -18,6 +18,7 @@ from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.classes import require_classes
 from recam_cli.core.runs.files import write_text
 from recam_cli.core.runs.items import ItemFolder
+from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
 from recam_cli.core.runs.variants import command, require_variant, resolve_method, variant_suffix
 from recam_cli.core.settings.declare import part_of
@@ -108,13 +109,7 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
         entry.notes |= threshold.notes()
         if walks:
             entry.notes |= {"walk_threshold": cut.value, "walk_threshold_chosen": cut.chosen, "walk_how": cut.how}
-        job = _job(settings, run, work.suffix, seeds, cut.value)
-        summary = _refine_all(job, work, folder)
-        write_text(job.confidences / confidence_index.NAME, confidence_index.index_csv(summary.tallies))
-        entry.metrics |= summary.as_dict()
-        entry.outputs["masks"] = run.output_of_folder(folder.path, "*.png")
-        entry.outputs[CONFIDENCE] = run.output_of_folder(job.confidences, "*.png")
-        entry.outputs[confidence_index.NAME] = run.output_of_file(job.confidences / confidence_index.NAME)
+        summary = _make_all(_job(settings, run, work.suffix, seeds, cut.value), work, folder, entry)
     return _result(folder, len(work.images), summary, threshold, moved)
 
 
@@ -174,6 +169,20 @@ def _job(settings: MakeMasksSettings, run: Run, suffix: str, seeds: Path, thresh
         ignore_below=settings.ignore_below,
         max_pixels=settings.max_pixels,
     )
+
+
+def _make_all(job: MaskJob, work: MaskWork, folder: ItemFolder, entry: StageEntry) -> Summary:
+    """Make the masks that are missing, write the index of all and record them."""
+    summary = _refine_all(job, work, folder)
+    if job.ignore_below > 0 and summary.background == 0:
+        work.reporter.warn("the masks hold no background at all to train on; choose a lower --ignore-below")
+    index = job.confidences / confidence_index.NAME
+    write_text(index, confidence_index.index_csv(summary.tallies))
+    entry.metrics |= summary.as_dict()
+    entry.outputs["masks"] = work.run.output_of_folder(job.masks, "*.png")
+    entry.outputs[CONFIDENCE] = work.run.output_of_folder(job.confidences, "*.png")
+    entry.outputs[index.name] = work.run.output_of_file(index)
+    return summary
 
 
 def _refine_all(job: MaskJob, work: MaskWork, folder: ItemFolder) -> Summary:

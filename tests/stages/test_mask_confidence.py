@@ -11,11 +11,12 @@ from recam_cli.core.cams.store import read_seed
 from recam_cli.core.data.images import read_image, read_mask
 from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.data.samples import IGNORE
-from recam_cli.core.errors import DataError, RunError
+from recam_cli.core.errors import DataError, RunError, UsageError
 from recam_cli.core.masks import job
 from recam_cli.core.masks.confidence import MEAN_FIELD_TEMPERATURE, confidence_levels, read_confidence, unsure
 from recam_cli.core.masks.refine import SeedRefiner
 from recam_cli.core.masks.unary import probabilities, seed_scores
+from recam_cli.core.metrics.coverage import CONFIDENCES
 from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.evaluate import EvaluateSettings
@@ -113,8 +114,10 @@ def test_ignoring_below_is_masking_with_the_stored_confidence(run, refine, thres
 
 
 def test_ignoring_all_but_the_surest_loses_the_classes_without_a_sure_pixel(run):
-    result = make(run, refine="none", ignore_below=1.0)
+    reporter = SilentReporter()
+    result = make_masks.run(settings_of(run, refine="none", ignore_below=1.0), run, reporter)
 
+    assert "choose a lower --ignore-below" in reporter.warnings[0]
     assert (result.undecided, result.background, result.object_confidence) == (1.0, 0.0, None)
     samples = open_dataset(settings_of(run).settings, "train")
     assert result.lost_classes == sum(len(sample.labels) for sample in samples)
@@ -149,16 +152,16 @@ def test_worker_processes_and_a_resume_make_the_same_bytes(run):
     make(run)
     alone = files_of(run)
     mark = Run.open(run.path).require("make-masks").fingerprint
-    for name in ("masks/img_001.png", "confidence/img_002.png", "confidence/index.csv"):
-        (run.path / name).unlink()
-
-    result = make(run, workers=2)
-
-    assert (result.made, result.kept) == (2, IMAGES - 2)
-    assert files_of(run) == alone
     for path in (*(run.path / "masks").glob("*.png"), *(run.path / "confidence").glob("[!.]*")):
         path.unlink()
+
     make(run, workers=2)
+
+    assert files_of(run) == alone
+    for name in ("masks/img_001.png", "confidence/img_002.png", "confidence/index.csv"):
+        (run.path / name).unlink()
+    result = make(run)
+    assert (result.made, result.kept) == (2, IMAGES - 2)
     assert files_of(run) == alone
     assert Run.open(run.path).require("make-masks").fingerprint == mark
 
@@ -222,7 +225,7 @@ def test_masks_are_scored_by_confidence_and_threshold_0_is_the_plain_score(run):
     assert plain.files[-1].name == "masks-train-coverage.csv"
     found = plain.as_dict()
     first = found["coverage"][0]
-    assert [point["threshold"] for point in found["coverage"]] == [0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99]
+    assert [point["threshold"] for point in found["coverage"]] == list(CONFIDENCES)
     assert (first["coverage"], first["miou"]) == (100.0, found["miou"])
 
     (run.path / "confidence" / "img_001.png").unlink()
@@ -252,16 +255,18 @@ def test_masks_with_pixels_left_out_are_scored_as_the_plain_evaluation_reads_255
 
 def test_the_command_line_says_how_much_is_undecided_and_shows_the_curve(run):
     common = ("--run", run.path, "--quiet")
-    outcome = recam("make-masks", "--refine", "none", "--ignore-below", "0.7", "--workers", "0", "--json", *common)
+    flags = ("--refine", "none", "--ignore-below", "0.7", "--workers", "0", *common)
+    outcome = recam("make-masks", "--json", *flags)
     assert outcome.code == 0, outcome.err
     assert 0 < outcome.json["undecided"] < 1
     assert 0 < outcome.json["confidence"] <= 1
-    line = recam("make-masks", "--refine", "none", "--ignore-below", "0.7", "--workers", "0", *common).out
-    assert f"{100 * outcome.json['undecided']:.1f} % undecided" in line
+    assert f"{100 * outcome.json['undecided']:.1f} % undecided" in recam("make-masks", *flags).out
 
     scored = recam("evaluate", "--of", "masks", "--json", *common)
     assert scored.code == 0, scored.err
     assert [point["threshold"] for point in scored.json["coverage"]][-1] == 0.99
-    shown = recam("evaluate", "--of", "masks", *common).out
-    assert "as objects" in shown and "masks-train-coverage.csv" in shown
-    assert recam("make-masks", "--ignore-below", "1.5", *common).code == 2
+
+
+def test_a_confidence_past_1_is_refused(run):
+    with pytest.raises(UsageError, match=r"--ignore-below: 1\.5 is above the largest"):
+        settings_of(run, ignore_below=1.5)

@@ -9,7 +9,8 @@ right. So they are flattened by a temperature (Guo et al., ICML 2017), set once 
 The mask holds the label of the largest share, and the confidence is that share: 1 where nothing speaks for another
 label, 0.5 where as much speaks against the label as for it, and 1/n, the smallest there can be, where all labels are
 equal. An image without labels can be nothing but background: 1 everywhere. How often a pixel of a given confidence is
-right, only `recam evaluate --of masks` can tell.
+right, only `recam evaluate --of masks` can tell. The background scores the same everywhere, and so has a confidence it
+cannot exceed: without the CRF 1 / (1 + n' exp(-threshold / temperature)) with n' classes whose maps are 0.
 
 On disk a confidence is an 8-bit level, round(255 · confidence), a greyscale PNG per image beside the masks. Whatever
 compares confidences compares these levels, so that what is left out of a mask and what an evaluation leaves out are the
@@ -32,7 +33,10 @@ FOLDER = "confidence"
 LEVELS = 255
 """The level of confidence 1."""
 MEAN_FIELD_TEMPERATURE = 5.0
-"""Of the dense CRF's marginals; 4.4 fitted those of the preset `small` best, 6.0 the published CRF's on hard labels."""
+"""Of the dense CRF's marginals, between what fitted those of the preset `small` and those of the published CRF best.
+
+`tests/benchmarks/bench_confidence.py` prints how far confidence is from the share of right pixels at this and others.
+"""
 
 
 def confidence_levels(distribution: np.ndarray, *, temperature: float = 1.0) -> np.ndarray:

@@ -18,7 +18,7 @@ from recam_cli.core.masks.confidence import LEVELS, lowest_level
 from recam_cli.core.metrics.confusion import ConfusionMatrix, IgnoredPrediction, check_pair, pair_tables
 from recam_cli.core.metrics.figures import mean_of_present, percent, ratio
 
-CONFIDENCES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+CONFIDENCES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.99)
 """Thresholds that evaluations report; the first keeps every pixel."""
 
 

@@ -14,7 +14,7 @@ from recam_cli.core.report.text import shorten_to
 
 _SIZE = (7.2, 4.8)
 _NAME = 40
-_APART = 2.5
+_APART = 8.0
 """Percent of coverage between two thresholds that are both written down."""
 
 
@@ -71,5 +71,6 @@ def _line(axes: Axes, line: CoverageLine, colour: str) -> None:
                 ha="center",
                 fontsize=8,
                 color=colour,
+                bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
             )
             last = x
