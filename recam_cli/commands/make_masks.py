@@ -19,6 +19,8 @@ def _execute(call: Call) -> None:
             f"{result.folder}: {result.images} masks ({result.made} made, {result.kept} kept), "
             f"threshold {result.threshold:.3f} ({result.threshold_chosen}), {100 * result.background:.1f} % background"
         )
+        if (apart := result.instances) is not None:
+            print_line(f"{apart.folder}: {apart.instances} instances ({apart.made} maps made, {apart.kept} kept)")
 
     call.show(result.as_dict(), human)
 

@@ -1,4 +1,4 @@
-"""Part of make-masks: the objects of each image told apart, by IRN's displacement field and walked seeds."""
+"""Part of make-masks: the objects of each mask told apart, by IRN's displacement field and walked parts of the seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from recam_cli.core.affinity.instance_files import read_listed, write_instances
 from recam_cli.core.affinity.instances import group_cells, instances_of, walk_parts
-from recam_cli.core.cams.store import read_seed
+from recam_cli.core.data.images import read_mask
 from recam_cli.core.data.reading import PhotoBatch, read_batches
 from recam_cli.core.data.transforms import to_tensor
 from recam_cli.core.hardware import autocast, choose_device, choose_precision
@@ -25,22 +25,19 @@ STAGE = "instances"
 FOLDER = "instances"
 
 
-def run(
-    work: MaskWork, *, net: BoundaryNet, walked: Path, floor: float, cut: float, inputs: Mapping[str, str]
-) -> InstancesResult:
+def run(work: MaskWork, *, net: BoundaryNet, masks: Path, floor: float, inputs: Mapping[str, str]) -> InstancesResult:
     """Make the instance maps of a split; those there already, made with the same settings of the same, are kept.
 
     Args:
         work: the call of make-masks.
         net: the boundary network with its displacement branch, on its device.
-        walked: folder of walked seeds, all of the split's.
+        masks: folder of the split's masks.
         floor: what is taken off the seeds' scores before the walk.
-        cut: the walked seeds' threshold.
-        inputs: what the maps are made from, network and thresholds included.
+        inputs: what the maps are made from: masks, network and floor.
 
     Raises:
         RunError: the folder holds maps of other settings, and they may not be moved.
-        DataError: an image or a seed cannot be used.
+        DataError: an image, a seed or a mask cannot be used.
     """
     run, images = work.run, work.images
     settings = part_of(InstancesSettings, work.settings, workers=work.workers)
@@ -63,7 +60,7 @@ def run(
         with work.reporter.track("Instances", len(images)) as progress:
             progress.advance(len(images) - len(todo))
             for batch in read:
-                _tell_apart(batch, work, folder, net, settings, walked, floor, cut)
+                _tell_apart(batch, work, folder, net, settings, masks, floor)
                 progress.advance(len(batch.samples))
         found = sum(len(read_listed(folder.file(sample.id).with_suffix(".json"))) for sample in images)
         entry.metrics |= {"images": len(images), "made": len(todo), "instances": found}
@@ -79,9 +76,8 @@ def _tell_apart(
     folder: ItemFolder,
     net: BoundaryNet,
     settings: InstancesSettings,
-    walked: Path,
+    masks: Path,
     floor: float,
-    cut: float,
 ) -> None:
     device = next(net.parameters()).device
     pixels = torch.stack([to_tensor(image) for image in batch.images]).to(device)
@@ -99,6 +95,6 @@ def _tell_apart(
             beta=settings.walk_beta,
             steps=settings.walk_steps,
         )
-        mask = read_seed(walked / f"{sample.id}.npz").label(cut)
+        mask = read_mask(masks / f"{sample.id}.png", max_pixels=settings.max_pixels)
         found = instances_of(mask, parts, fragment=settings.instance_fragment)
         write_instances(folder.file(sample.id), found, work.images.classes)

@@ -1,6 +1,6 @@
 """Part of make-masks: seeds spread by IRN — confident labels, boundary network, random walk, threshold after it.
 
-With --instances, instance maps come after that.
+With --instances, instance maps are made of the masks that make-masks cuts from it.
 """
 
 from __future__ import annotations
@@ -29,13 +29,17 @@ class Spread:
         folder: of `<id>.npz`.
         inputs: what masks made from them depend on.
         cut: the background's score among them.
-        instances: the instance maps, if asked for.
+        net: the boundary network they walked by.
+        weights: its file.
+        floor: what was taken off their scores before.
     """
 
     folder: Path
     inputs: dict[str, str]
     cut: Threshold
-    instances: InstancesResult | None = None
+    net: BoundaryNet
+    weights: Path
+    floor: float
 
 
 def check(settings: MakeMasksSettings) -> None:
@@ -69,12 +73,22 @@ def spread(work: MaskWork, threshold: float) -> Spread:
     stage = random_walk.STAGE + work.suffix
     cut = _choose_cut(work, folder, threshold)
     inputs = work.inputs | {stage: work.run.require(stage).fingerprint, "walk_threshold": f"{cut.value:.4f}"}
-    if not work.settings.instances:
-        return Spread(folder, inputs, cut)
-    made_from = inputs | {"irn": sha256_of(weights), "floor": f"{floor:.4f}"}
-    return Spread(
-        folder, inputs, cut, instances.run(work, net=net, walked=folder, floor=floor, cut=cut.value, inputs=made_from)
-    )
+    return Spread(folder, inputs, cut, net, weights, floor)
+
+
+def tell_apart(work: MaskWork, spread: Spread, masks: Path) -> InstancesResult:
+    """Make the instance maps of finished `masks`, the folder of make-masks.
+
+    Raises:
+        RunError, DataError: as the part does.
+    """
+    source = "make-masks" + work.suffix
+    inputs = {
+        source: work.run.require(source).fingerprint,
+        "irn": sha256_of(spread.weights),
+        "floor": f"{spread.floor:.4f}",
+    }
+    return instances.run(work, net=spread.net, masks=masks, floor=spread.floor, inputs=inputs)
 
 
 def _network(work: MaskWork, threshold: float) -> tuple[BoundaryNet, Path]:

@@ -84,13 +84,13 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
     work = _prepare(resolved, run, reporter, given)
     settings, seeds, inputs = work.settings, work.seeds, work.inputs
     walks = settings.refine.startswith("irn")
-    instances = None
+    spread = None
     threshold = cut = _choose(given, work) if walks or given is not None else None
     if walks and threshold is not None:
         from recam_cli.stages import irn
 
         spread = irn.spread(work, threshold.value)
-        seeds, inputs, cut, instances = spread.folder, spread.inputs, spread.cut, spread.instances
+        seeds, inputs, cut = spread.folder, spread.inputs, spread.cut
     recorded: Any = part_of(MasksSettings if walks else CutSettings, settings)
     matters = part_of(CutSettings, settings)
     name = STAGE + work.suffix
@@ -115,6 +115,7 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
         summary = _refine_all(MaskJob(seeds, folder.path, cut.value, how, settings.max_pixels), work, folder)
         entry.metrics |= summary.as_dict()
         entry.outputs["masks"] = run.output_of_folder(folder.path, "*.png")
+    instances = irn.tell_apart(work, spread, folder.path) if spread is not None and settings.instances else None
     return replace(_result(folder, len(work.images), summary, threshold, moved), instances=instances)
 
 

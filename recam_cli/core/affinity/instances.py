@@ -7,8 +7,9 @@
 3. Class maps are split by these groups, and each part walks within the boundaries. As the walk is linear, the parts of
    a class sum to what the class itself walks to.
 4. Every pixel of an object takes the group whose part of its class is largest there. Which pixels are objects, and of
-   which class, the walked seed says at the threshold of the masks. (As published, the single part would have to exceed
-   the threshold: an object in several groups, or two of a class that touch, would lose what they share.)
+   which class, the mask says. (As published, the largest part itself would have to exceed the background's threshold:
+   an object in several groups, or two of a class that touch, would lose what they share, and instances would not be
+   those of the masks.)
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from torch import Tensor
 from recam_cli.core.affinity.spread import walk_start
 from recam_cli.core.affinity.walk import BETA, RADIUS, STEPS, Transition
 from recam_cli.core.cams.store import Seed
+from recam_cli.core.data.samples import BACKGROUND, IGNORE
 
 FOLLOW = 100
 """Published: as many steps along the field."""
@@ -133,8 +135,8 @@ def instances_of(mask: np.ndarray, parts: Parts, *, fragment: float = FRAGMENT) 
     """Return the instances of a mask.
 
     Args:
-        mask: uint8 (H, W), 0 background, class id + 1.
-        parts: of the same image.
+        mask: uint8 (H, W), 0 background, class id + 1, 255 ignore.
+        parts: of the same image; a class without any is one part of score 0.
         fragment: pieces below this share of the image join the largest piece of their class and group.
 
     Returns:
@@ -143,7 +145,10 @@ def instances_of(mask: np.ndarray, parts: Parts, *, fragment: float = FRAGMENT) 
     height, width = mask.shape
     best = np.full(mask.shape, -1.0, np.float32)
     part = np.full(mask.shape, -1, np.int64)
-    for number, (cells, class_id) in enumerate(zip(parts.maps, parts.classes, strict=True)):
+    other = np.setdiff1d(mask, [BACKGROUND, IGNORE, *(parts.classes + 1)]).astype(np.int64) - 1
+    owners = np.concatenate([parts.classes, other])
+    for number, class_id in enumerate(owners):
+        cells = parts.maps[number] if number < len(parts.maps) else np.zeros(parts.maps.shape[1:], np.float32)
         scores = cv2.resize(cells, (width, height), interpolation=cv2.INTER_LINEAR)
         better = (mask == class_id + 1) & (scores > best)
         best[better], part[better] = scores[better], number
@@ -158,7 +163,7 @@ def instances_of(mask: np.ndarray, parts: Parts, *, fragment: float = FRAGMENT) 
         highest = np.zeros(count + 1, np.float32)
         np.maximum.at(highest, of_part[region], best[region])
         scores.append(highest[1:])
-        classes.append(np.full(count, parts.classes[number]))
+        classes.append(np.full(count, owners[number]))
     order = np.argsort(-np.concatenate(scores), kind="stable")[:MOST]
     ranks = np.zeros(before + 1, np.uint8)
     ranks[order + 1] = np.arange(1, len(order) + 1)

@@ -14,6 +14,7 @@ from recam_cli.core.cams.store import Seed
 
 GRID = (20, 40)
 SIZE = (80, 160)
+EMPTY = np.zeros(0, np.int64)
 
 
 def boxes_field(*boxes):
@@ -168,6 +169,16 @@ def test_small_pieces_join_the_largest_of_their_class_and_group():
     result = instances_of(mask, Parts(np.ones((1, 10, 10), np.float32), np.array([0])))
     assert len(result.classes) == 2
     assert result.map[0, 39] == result.map[10, 10] != result.map[34, 34]
+
+
+def test_a_class_of_the_mask_that_no_part_knows_is_an_instance_of_score_0_and_undecided_pixels_are_none():
+    mask = np.zeros((8, 8), np.uint8)
+    mask[:4, :4], mask[4:, :4], mask[:, 6:] = 1, 9, 255
+    for parts in (Parts(np.ones((1, 2, 2), np.float32), np.array([0])), Parts(np.zeros((0, 2, 2), np.float32), EMPTY)):
+        result = instances_of(mask, parts)
+        assert result.classes.tolist() == [0, 8]
+        assert result.scores[-1] == 0
+        assert np.array_equal(result.map > 0, (mask > 0) & (mask < 255))
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 9), (9, 1)])
