@@ -20,6 +20,8 @@ def _execute(call: Call) -> None:
             f"threshold {result.threshold:.3f} ({result.threshold_chosen}), "
             f"{100 * result.background:.1f} % background, {100 * result.undecided:.1f} % undecided"
         )
+        if (apart := result.instances) is not None:
+            print_line(f"{apart.folder}: {apart.instances} instances ({apart.made} maps made, {apart.kept} kept)")
 
     call.show(result.as_dict(), human)
 

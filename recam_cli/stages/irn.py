@@ -1,4 +1,7 @@
-"""Part of make-masks: seeds spread by IRN — confident labels, boundary network, random walk, threshold after it."""
+"""Part of make-masks: seeds spread by IRN — confident labels, boundary network, random walk, threshold after it.
+
+With --instances, instance maps are made of the masks that make-masks cuts from it.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,13 @@ from recam_cli.core.affinity.spread import check_floor
 from recam_cli.core.hardware import choose_device
 from recam_cli.core.masks.confident import ConfidentThresholds
 from recam_cli.core.masks.threshold import keep_share, share_above
-from recam_cli.core.models.boundary_files import load_boundary
+from recam_cli.core.models.boundary_files import boundary_digest, load_boundary
 from recam_cli.core.models.irnet import BoundaryNet
 from recam_cli.core.runs.files import sha256_of
 from recam_cli.core.settings.make_masks import MakeMasksSettings
 from recam_cli.core.training.boundary_training import boundary_augmentation
-from recam_cli.stages import confident_labels, random_walk, train_irn
-from recam_cli.stages.mask_work import MaskWork, Threshold, parse_threshold
+from recam_cli.stages import confident_labels, instances, random_walk, train_irn
+from recam_cli.stages.mask_work import InstancesResult, MaskWork, Threshold, parse_threshold
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,17 @@ class Spread:
         folder: of `<id>.npz`.
         inputs: what masks made from them depend on.
         cut: the background's score among them.
+        net: the boundary network they walked by.
+        weights: its file.
+        floor: what was taken off their scores before.
     """
 
     folder: Path
     inputs: dict[str, str]
     cut: Threshold
+    net: BoundaryNet
+    weights: Path
+    floor: float
 
 
 def check(settings: MakeMasksSettings) -> None:
@@ -38,14 +47,14 @@ def check(settings: MakeMasksSettings) -> None:
 
     Raises:
         UsageError: a value is outside its range, or the device is absent.
-        DataError: the weights given are not of a boundary network.
+        DataError: the weights given are not of a boundary network, or lack the branch that instance maps need.
     """
     device = choose_device(settings.device)
     boundary_augmentation(settings)
     check_floor(parse_threshold(settings.walk_floor, "--walk-floor") or 0.0)
     parse_threshold(settings.walk_threshold, "--walk-threshold")
     if settings.irn_weights is not None:
-        load_boundary(settings.irn_weights, device)
+        load_boundary(settings.irn_weights, device, displacement=settings.instances)
 
 
 def spread(work: MaskWork, threshold: float) -> Spread:
@@ -58,19 +67,35 @@ def spread(work: MaskWork, threshold: float) -> Spread:
     Raises:
         UsageError, DataError, TrainingError: as the parts do.
     """
-    net, digest = _network(work, threshold)
-    folder = random_walk.run(work, net=net, digest=digest, floor=_floor(work.settings, threshold))
+    net, weights = _network(work, threshold)
+    floor = _floor(work.settings, threshold)
+    folder = random_walk.run(work, net=net, digest=boundary_digest(weights), floor=floor)
     stage = random_walk.STAGE + work.suffix
     cut = _choose_cut(work, folder, threshold)
     inputs = work.inputs | {stage: work.run.require(stage).fingerprint, "walk_threshold": f"{cut.value:.4f}"}
-    return Spread(folder, inputs, cut)
+    return Spread(folder, inputs, cut, net, weights, floor)
 
 
-def _network(work: MaskWork, threshold: float) -> tuple[BoundaryNet, str]:
-    """Return the boundary network and its file's SHA-256."""
+def tell_apart(work: MaskWork, spread: Spread, masks: Path) -> InstancesResult:
+    """Make the instance maps of finished `masks`, the folder of make-masks.
+
+    Raises:
+        RunError, DataError: as the part does.
+    """
+    source = "make-masks" + work.suffix
+    inputs = {
+        source: work.run.require(source).fingerprint,
+        "irn": sha256_of(spread.weights),
+        "floor": f"{spread.floor:.4f}",
+    }
+    return instances.run(work, net=spread.net, masks=masks, floor=spread.floor, inputs=inputs)
+
+
+def _network(work: MaskWork, threshold: float) -> tuple[BoundaryNet, Path]:
+    """Return the boundary network and its file."""
     settings = work.settings
     if settings.irn_weights is not None:
-        return load_boundary(settings.irn_weights, choose_device(settings.device)), sha256_of(settings.irn_weights)
+        return load_boundary(settings.irn_weights, choose_device(settings.device)), settings.irn_weights
     labels = confident_labels.run(work, threshold=threshold)
     return train_irn.run(work, labels=labels)
 

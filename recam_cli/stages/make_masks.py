@@ -8,7 +8,7 @@ from typing import Any
 
 from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.data.samples import ImageSet, Sample
-from recam_cli.core.errors import RunError
+from recam_cli.core.errors import RunError, UsageError
 from recam_cli.core.masks import confidence_index
 from recam_cli.core.masks.confidence import FOLDER as CONFIDENCE
 from recam_cli.core.masks.crf import check_backend, resolve_backend
@@ -22,9 +22,16 @@ from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
 from recam_cli.core.runs.variants import command, require_variant, resolve_method, variant_suffix
 from recam_cli.core.settings.declare import part_of
-from recam_cli.core.settings.make_masks import CutSettings, MakeMasksSettings
+from recam_cli.core.settings.make_masks import CutSettings, MakeMasksSettings, MasksSettings
 from recam_cli.core.settings.resolve import Resolved
-from recam_cli.stages.mask_work import AUTO, MaskWork, Threshold, parse_threshold, worker_count
+from recam_cli.stages.mask_work import (
+    AUTO,
+    InstancesResult,
+    MaskWork,
+    Threshold,
+    parse_threshold,
+    worker_count,
+)
 
 STAGE = "make-masks"
 
@@ -47,6 +54,7 @@ class MakeMasksResult:
         confidence: mean confidence of all pixels, see `core.masks.confidence`; None without any.
         object_confidence: of the pixels of classes.
         moved: where masks of other settings were moved, if so.
+        instances: the instance maps, if asked for.
     """
 
     folder: Path
@@ -62,10 +70,13 @@ class MakeMasksResult:
     confidence: float | None
     object_confidence: float | None
     moved: Path | None = None
+    instances: InstancesResult | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        return asdict(self) | {"folder": str(self.folder), "moved": str(self.moved) if self.moved else None}
+        """Return it JSON-ready; "instances" only where they were asked for."""
+        values = asdict(self) | {"folder": str(self.folder), "moved": str(self.moved) if self.moved else None}
+        del values["instances"]
+        return values | ({"instances": self.instances.as_dict()} if self.instances else {})
 
 
 def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> MakeMasksResult:
@@ -74,7 +85,8 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
     Masks that are there already, made with the same settings from the same seeds, are kept.
 
     Raises:
-        UsageError: the threshold is neither "auto" nor in [0, 1], or the dense CRF is not installed.
+        UsageError: the threshold is neither "auto" nor in [0, 1], the dense CRF is not installed, or instance maps are
+            asked of another refinement than IRN.
         RunError: the seeds are missing, or the folder holds masks of other settings.
         DataError: the data set, an image or a seed cannot be used.
     """
@@ -82,13 +94,14 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
     work = _prepare(resolved, run, reporter, given)
     settings, seeds, inputs = work.settings, work.seeds, work.inputs
     walks = settings.refine.startswith("irn")
+    spread = None
     threshold = cut = _choose(given, work) if walks or given is not None else None
     if walks and threshold is not None:
         from recam_cli.stages import irn
 
         spread = irn.spread(work, threshold.value)
         seeds, inputs, cut = spread.folder, spread.inputs, spread.cut
-    recorded: Any = settings if walks else part_of(CutSettings, settings)
+    recorded: Any = part_of(MasksSettings if walks else CutSettings, settings)
     matters = part_of(CutSettings, settings)
     name = STAGE + work.suffix
     folder = ItemFolder.open(
@@ -110,13 +123,19 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
         if walks:
             entry.notes |= {"walk_threshold": cut.value, "walk_threshold_chosen": cut.chosen, "walk_how": cut.how}
         summary = _make_all(_job(settings, run, work.suffix, seeds, cut.value), work, folder, entry)
-    return _result(folder, len(work.images), summary, threshold, moved)
+    instances = irn.tell_apart(work, spread, folder.path) if spread is not None and settings.instances else None
+    return replace(_result(folder, len(work.images), summary, threshold, moved), instances=instances)
 
 
 def _prepare(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter, given: float | None) -> MaskWork:
     """Check all that can be checked before work begins; errors as `run`."""
     suffix = variant_suffix(run, resolved.settings.method)
     settings = _normalised(resolved.settings, run, given)
+    if settings.instances and not settings.refine.startswith("irn"):
+        raise UsageError(
+            f"--instances needs the random walk, but --refine is {settings.refine}",
+            remedy="Add --refine irn or --refine irn+crf, or leave --instances out",
+        )
     if settings.refine != "none":
         check_backend(settings.crf)
     if settings.refine.startswith("irn"):

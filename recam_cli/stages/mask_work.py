@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from recam_cli.core.cams.store import Seed, read_seed
-from recam_cli.core.data.samples import ImageSet
-from recam_cli.core.errors import UsageError
+from recam_cli.core.data.samples import ImageSet, Sample
+from recam_cli.core.errors import DataError, UsageError
 from recam_cli.core.reporter import Progress, Reporter
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.make_masks import MakeMasksSettings
@@ -51,6 +53,20 @@ class MaskWork:
         """Processes to work with, at most one per image."""
         return worker_count(self.settings.workers, len(self.images))
 
+    def seed_of(self, sample: Sample, image: np.ndarray) -> Seed:
+        """Read the seed of `sample`, whose photograph is `image`, uint8 (H, W, 3).
+
+        Raises:
+            DataError: missing, damaged, or made of another photograph or other labels.
+        """
+        seed = read_seed(self.seeds / f"{sample.id}.npz")
+        seed.require_labels(sample.id, sample.labels)
+        try:
+            seed.require_size(image.shape[0], image.shape[1])
+        except DataError as error:
+            raise DataError(f"{sample.id}: {error.message}", remedy=error.remedy) from None
+        return seed
+
     def seeds_in(self, folder: Path, progress: Progress) -> Iterator[Seed]:
         """Read the seeds of the split in `folder` one at a time."""
         for sample in self.images:
@@ -74,6 +90,35 @@ class Threshold:
             "how": self.how,
         }
         return notes | ({"label_free_threshold": self.value} if self.chosen == "label-free" else {})
+
+
+@dataclass(frozen=True)
+class InstancesResult:
+    """What was made of instance maps.
+
+    Attributes:
+        folder: of `<id>.png` and `<id>.json`.
+        made: maps made by this call.
+        kept: maps of the same settings that were there before.
+        instances: how many instances all maps show.
+        moved: where maps of other settings were moved, if so.
+    """
+
+    folder: Path
+    made: int
+    kept: int
+    instances: int
+    moved: Path | None = None
+
+    def as_dict(self) -> dict[str, str | int | None]:
+        """Return it JSON-ready."""
+        return {
+            "folder": str(self.folder),
+            "made": self.made,
+            "kept": self.kept,
+            "instances": self.instances,
+            "moved": str(self.moved) if self.moved else None,
+        }
 
 
 def parse_threshold(text: str, option: str = "--threshold") -> float | None:

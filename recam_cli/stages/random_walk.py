@@ -7,10 +7,9 @@ from pathlib import Path
 import torch
 
 from recam_cli.core.affinity.spread import spread_seeds
-from recam_cli.core.cams.store import read_seed, write_seed
+from recam_cli.core.cams.store import write_seed
 from recam_cli.core.data.reading import PhotoBatch, read_batches
 from recam_cli.core.data.transforms import to_tensor
-from recam_cli.core.errors import DataError
 from recam_cli.core.hardware import autocast, choose_device, choose_precision
 from recam_cli.core.models.irnet import BoundaryNet
 from recam_cli.core.runs.items import ItemFolder
@@ -30,7 +29,7 @@ def run(work: MaskWork, *, net: BoundaryNet, digest: str, floor: float) -> Path:
     Args:
         work: the call of make-masks.
         net: the boundary network, on its device.
-        digest: its file's SHA-256.
+        digest: of its weights, as from `boundary_digest`.
         floor: what is taken off the seeds' scores before.
 
     Returns:
@@ -59,7 +58,7 @@ def run(work: MaskWork, *, net: BoundaryNet, digest: str, floor: float) -> Path:
         with reporter.track("Random walk", len(images)) as progress:
             progress.advance(len(images) - len(todo))
             for batch in read:
-                _walk(batch, work.seeds, folder, net, settings, floor)
+                _walk(batch, work, folder, net, settings, floor)
                 progress.advance(len(batch.samples))
         entry.metrics |= {"images": len(images), "made": len(todo)}
         entry.notes |= {"floor": floor}
@@ -69,7 +68,7 @@ def run(work: MaskWork, *, net: BoundaryNet, digest: str, floor: float) -> Path:
 
 @torch.inference_mode()
 def _walk(
-    batch: PhotoBatch, seeds: Path, folder: ItemFolder, net: BoundaryNet, settings: RandomWalkSettings, floor: float
+    batch: PhotoBatch, work: MaskWork, folder: ItemFolder, net: BoundaryNet, settings: RandomWalkSettings, floor: float
 ) -> None:
     device = next(net.parameters()).device
     pixels = torch.stack([to_tensor(image) for image in batch.images]).to(device)
@@ -77,13 +76,7 @@ def _walk(
         pixels = pixels.contiguous(memory_format=torch.channels_last)
     with autocast(device, choose_precision(settings.precision, device)):
         boundaries = net.boundaries(pixels).float()
-    found = [read_seed(seeds / f"{sample.id}.npz") for sample in batch.samples]
-    for sample, image, seed in zip(batch.samples, batch.images, found, strict=True):
-        seed.require_labels(sample.id, sample.labels)
-        try:
-            seed.require_size(image.shape[0], image.shape[1])
-        except DataError as error:
-            raise DataError(f"{sample.id}: {error.message}", remedy=error.remedy) from None
+    found = [work.seed_of(sample, image) for sample, image in zip(batch.samples, batch.images, strict=True)]
     walked = spread_seeds(
         found,
         boundaries,

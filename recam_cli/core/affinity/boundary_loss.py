@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from recam_cli.core.affinity.pairs import offsets, path
+from recam_cli.core.affinity.pairs import Offset, offsets, path
 from recam_cli.core.data.samples import BACKGROUND, IGNORE
 
 RADIUS = 10
@@ -29,11 +29,13 @@ class Grid(NamedTuple):
         first: int64 (S,), cells that have a neighbour at every offset within the grid.
         steps: per offset, how far its path's cells lie from the first one (int64, the second cell's among them).
         second: int64 (O,), how far the second cell lies from the first one.
+        of: the offsets, in the same order.
     """
 
     first: Tensor
     steps: tuple[tuple[int, ...], ...]
     second: Tensor
+    of: tuple[Offset, ...]
 
 
 @cache
@@ -46,7 +48,7 @@ def grid_pairs(height: int, width: int, radius: int) -> Grid:
     first = (rows[:, None] * width + columns).flatten()
     of = offsets(radius)
     steps = tuple(tuple(step.dy * width + step.dx for step in path(offset)) for offset in of)
-    return Grid(first, steps, torch.tensor([o.dy * width + o.dx for o in of]))
+    return Grid(first, steps, torch.tensor([o.dy * width + o.dx for o in of]), of)
 
 
 class Pairs(NamedTuple):
@@ -80,7 +82,7 @@ def boundary_loss(logits: Tensor, labels: Tensor, *, radius: int = RADIUS) -> di
         occur counts 0.
     """
     grid = grid_pairs(logits.shape[1], logits.shape[2], radius)
-    grid = Grid(grid.first.to(logits.device), grid.steps, grid.second.to(logits.device))
+    grid = grid._replace(first=grid.first.to(logits.device), second=grid.second.to(logits.device))
     pairs = label_pairs(labels, grid)
     highest: Tensor = _PathMaximum.apply(torch.sigmoid(logits.float()).flatten(1), grid)  # type: ignore[no-untyped-call]
     alike = -torch.log(1 - highest + EPSILON)

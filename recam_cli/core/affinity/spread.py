@@ -27,6 +27,15 @@ def without_floor(maps: Tensor, floor: float) -> Tensor:
     return ((maps - floor) / (1 - floor)).clamp(min=0)
 
 
+def walk_start(maps: Tensor, boundaries: Tensor, floor: float) -> Tensor:
+    """Return what walks: class maps (..., n, h, w) without the floor, none on boundaries (..., h, w).
+
+    Raises:
+        UsageError: `floor` lies outside [0, 1).
+    """
+    return without_floor(maps, floor) * (1 - boundaries.unsqueeze(-3))
+
+
 def check_floor(floor: float) -> None:
     """Refuse a level outside [0, 1).
 
@@ -70,8 +79,8 @@ def spread_seeds(
     scores = torch.zeros(len(seeds), most, *grid)
     for number, seed in enumerate(seeds):
         scores[number, : len(seed.classes)] = torch.from_numpy(seed.maps)
-    scores = without_floor(scores.to(boundaries.device), floor) * (1 - boundaries[:, None])
-    walked = Transition.within(boundaries, radius=radius, beta=beta).walk(scores, steps)
+    start = walk_start(scores.to(boundaries.device), boundaries, floor)
+    walked = Transition.within(boundaries, radius=radius, beta=beta).walk(start, steps)
     walked = walked / (walked.amax(dim=(1, 2, 3), keepdim=True) + EPSILON)
     return [
         Seed(seed.classes, np.ascontiguousarray(maps[: len(seed.classes)]), seed.size)

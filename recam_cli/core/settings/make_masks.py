@@ -16,7 +16,13 @@ from recam_cli.core.settings.groups import (
     HardwareSettings,
     SeedSettings,
 )
-from recam_cli.core.settings.irn import BoundarySettings, ConfidentSettings, WalkSettings
+from recam_cli.core.settings.irn import (
+    BoundarySettings,
+    ConfidentSettings,
+    DisplacementSettings,
+    GroupingSettings,
+    WalkSettings,
+)
 
 CRF = "Dense CRF"
 
@@ -76,8 +82,18 @@ class TrainIrnSettings(SplitSettings, BoundarySettings, HardwareSettings, SeedSe
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainBranchesSettings(TrainIrnSettings, DisplacementSettings):
+    """All that the boundary network depends on where its displacement branch is trained, too."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RandomWalkSettings(SplitSettings, WalkSettings, HardwareSettings):
     """All that walked seeds depend on, apart from seeds, their threshold and the boundary network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstancesSettings(RandomWalkSettings, GroupingSettings):
+    """All that instance maps depend on, apart from seeds, network, walked seeds and thresholds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +121,7 @@ class CutSettings(CrfSettings, SplitSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MakeMasksSettings(SeedSettings, DeviceSettings, WalkSettings, BoundarySettings, ConfidentSettings, CutSettings):
+class MasksSettings(SeedSettings, DeviceSettings, WalkSettings, BoundarySettings, ConfidentSettings, CutSettings):
     """How seeds are cut at a threshold and refined."""
 
     workers: int | None = setting(
@@ -120,3 +136,8 @@ class MakeMasksSettings(SeedSettings, DeviceSettings, WalkSettings, BoundarySett
         "Where the masks there were made with other settings: move them to masks.old-<n> and begin anew.",
         panel=OUTPUT,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakeMasksSettings(GroupingSettings, DisplacementSettings, MasksSettings):
+    """That, and whether and how objects of one class are told apart."""

@@ -1,4 +1,7 @@
-"""Training the boundary network on confident labels, apart from where data and files lie (IRN, CVPR 2019, §3.3)."""
+"""Training the boundary network on confident labels, apart from where data and files lie (IRN, CVPR 2019, §3.3).
+
+Its displacement branch, where it has one, learns beside it. As the backbone is frozen, neither changes the other.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,21 @@ import torch
 import torch.nn.functional as F
 
 from recam_cli.core.affinity.boundary_loss import boundary_loss
-from recam_cli.core.data.transforms import Augmentation
+from recam_cli.core.affinity.displacement_loss import displacement_loss
+from recam_cli.core.data.reading import read_batches
+from recam_cli.core.data.transforms import Augmentation, to_tensor
 from recam_cli.core.errors import UsageError
+from recam_cli.core.hardware import autocast
 from recam_cli.core.models.irnet import BoundaryNet
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.settings.irn import BoundarySettings
 from recam_cli.core.training.loader import Batch, TrainingImages
 from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, sgd
 from recam_cli.core.training.schedule import poly
+
+_LOSSES = ("loss", "background", "same", "different", "displacement_same", "displacement_background")
+_MEAN_BATCH = 8
+"""Images of equal size that are read together for the field's mean."""
 
 
 def boundary_augmentation(settings: BoundarySettings) -> Augmentation:
@@ -41,6 +51,7 @@ def train_boundary(
     workers: int,
     reporter: Reporter,
     log: Callable[..., None],
+    displacement_lr: float = 1.0,
 ) -> dict[str, float]:
     """Train `net`, which lies on `device`, in place; every random choice follows from the data's seed.
 
@@ -53,6 +64,7 @@ def train_boundary(
         workers: processes that read images.
         reporter: receives progress.
         log: receives one line per epoch.
+        displacement_lr: learning rate of the displacement branch, if there is one.
 
     Returns:
         The last epoch's mean losses.
@@ -63,23 +75,30 @@ def train_boundary(
     last: dict[str, float] = {}
 
     def losses(batch: Batch) -> Losses:
-        logits = net(batch.images)
+        logits, field = (net(batch.images), None) if net.displacement is None else net.with_field(batch.images)
         labels = F.interpolate(batch.masks[:, None].float(), size=logits.shape[1:], mode="nearest-exact")[:, 0].long()
         with torch.autocast(logits.device.type, enabled=False):
             parts = boundary_loss(logits, labels, radius=settings.irn_radius)
-        return Losses(parts.pop("boundary"), parts)
+            total = parts.pop("boundary")
+            if field is not None:
+                parts |= displacement_loss(field, labels, radius=settings.irn_radius)
+                total = total + parts.pop("displacement")
+        return Losses(total, parts)
 
     def keep(**line: Any) -> None:
-        last.update({k: v for k, v in line.items() if k in ("loss", "background", "same", "different")})
+        last.update({k: v for k, v in line.items() if k in _LOSSES})
         log(**line)
 
-    branch = (p for p in net.parameters() if p.requires_grad)
+    rate, decay = settings.irn_lr, settings.irn_weight_decay
+    groups = [ParameterGroup((*net.reduce.parameters(), *net.fuse.parameters()), rate, decay)]
+    if net.displacement is not None:
+        groups.append(ParameterGroup(net.displacement.parameters(), displacement_lr, decay))
     Loop(
         title="Boundaries",
         data=data,
         epochs=settings.irn_epochs,
         batch_size=min(settings.irn_batch_size, len(data)),
-        optimiser=sgd([ParameterGroup(branch, settings.irn_lr, settings.irn_weight_decay)], settings.irn_momentum),
+        optimiser=sgd(groups, settings.irn_momentum),
         schedule=poly,
         device=device,
         precision=precision,
@@ -87,4 +106,25 @@ def train_boundary(
         reporter=reporter,
         log=keep,
     ).run(losses, lambda epoch: {})
+    if net.displacement is not None:
+        _centre(net, data, device=device, precision=precision, workers=workers, reporter=reporter)
     return last
+
+
+@torch.inference_mode()
+def _centre(
+    net: BoundaryNet, data: TrainingImages, *, device: torch.device, precision: str, workers: int, reporter: Reporter
+) -> None:
+    """Store the displacement field's mean over the images as they are, each weighing the same."""
+    assert net.displacement is not None
+    net.displacement.mean.zero_()
+    total = torch.zeros(2, dtype=torch.float64)
+    batches = read_batches(data.samples, _MEAN_BATCH, max_pixels=data.max_pixels, workers=workers)
+    with reporter.track("Mean displacement", len(data)) as progress:
+        for batch in batches:
+            images = torch.stack([to_tensor(image) for image in batch.images]).to(device)
+            with autocast(device, precision):
+                field = net.with_field(images)[1]
+            total += field.mean(dim=(2, 3)).sum(dim=0).cpu().double()
+            progress.advance(len(batch.samples))
+    net.displacement.mean.copy_(total / len(data))
