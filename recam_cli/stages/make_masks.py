@@ -20,7 +20,7 @@ from recam_cli.core.runs.variants import command, require_variant, resolve_metho
 from recam_cli.core.settings.declare import part_of
 from recam_cli.core.settings.make_masks import CutSettings, MakeMasksSettings
 from recam_cli.core.settings.resolve import Resolved
-from recam_cli.stages.mask_work import AUTO, MaskWork, Threshold, parse_threshold, worker_count
+from recam_cli.stages.mask_work import AUTO, MaskWork, Threshold, crf_device, parse_threshold, worker_count
 
 STAGE = "make-masks"
 
@@ -98,7 +98,9 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
         entry.notes |= threshold.notes()
         if walks:
             entry.notes |= {"walk_threshold": cut.value, "walk_threshold_chosen": cut.chosen, "walk_how": cut.how}
-        how = refinement_of(settings) if settings.refine in ("crf", "irn+crf") else None
+        how = refinement_of(settings, work.crf_device) if settings.refine in ("crf", "irn+crf") else None
+        if how is not None:
+            entry.notes |= {"crf": f"{settings.crf} on {work.crf_device}"}
         summary = _refine_all(MaskJob(seeds, folder.path, cut.value, how, settings.max_pixels), work, folder)
         entry.metrics |= summary.as_dict()
         entry.outputs["masks"] = run.output_of_folder(folder.path, "*.png")
@@ -110,7 +112,7 @@ def _prepare(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter
     suffix = variant_suffix(run, resolved.settings.method)
     settings = _normalised(resolved.settings, run, given)
     if settings.refine != "none":
-        check_backend(settings.crf)
+        check_backend(settings.crf, crf_device(settings))
     if settings.refine.startswith("irn"):
         from recam_cli.stages import irn
 
@@ -164,7 +166,7 @@ def _refine_all(job: MaskJob, work: MaskWork, folder: ItemFolder) -> Summary:
             summary.make(tally)
             progress.advance(background=summary.background)
 
-        workers = worker_count(work.settings.workers, len(todo))
+        workers = work.crf_workers(len(todo)) if job.how else worker_count(work.settings.workers, len(todo))
         run_over(job, todo, receive, workers=workers, name_of=lambda sample: sample.id)
     return summary
 

@@ -6,11 +6,13 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from recam_cli.core.cams.store import Seed, read_seed
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.errors import UsageError
+from recam_cli.core.masks.crf import resolve_backend
 from recam_cli.core.reporter import Progress, Reporter
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.make_masks import MakeMasksSettings
@@ -50,6 +52,15 @@ class MaskWork:
     def workers(self) -> int:
         """Processes to work with, at most one per image."""
         return worker_count(self.settings.workers, len(self.images))
+
+    @cached_property
+    def crf_device(self) -> str:
+        """What the dense CRF runs on: as `crf_device`."""
+        return crf_device(self.settings)
+
+    def crf_workers(self, items: int) -> int:
+        """Return the processes that refine `items` images: none beside this one where a GPU does it."""
+        return worker_count(self.settings.workers, items) if self.crf_device == "cpu" else 0
 
     def seeds_in(self, folder: Path, progress: Progress) -> Iterator[Seed]:
         """Read the seeds of the split in `folder` one at a time."""
@@ -91,6 +102,20 @@ def parse_threshold(text: str, option: str = "--threshold") -> float | None:
     if not 0 <= value <= 1:
         raise UsageError(f"{option}: {text!r} is neither {AUTO} nor a number from 0 to 1")
     return value
+
+
+def crf_device(settings: MakeMasksSettings) -> str:
+    """Return what the dense CRF runs on: the stage's device where that is a CUDA GPU and the CRF is native, else "cpu".
+
+    Raises:
+        UsageError: the device is absent.
+    """
+    if resolve_backend(settings.crf) != "native" or settings.refine == "none":
+        return "cpu"
+    from recam_cli.core.hardware import choose_device
+
+    device = choose_device(settings.device)
+    return str(device) if device.type == "cuda" else "cpu"
 
 
 def worker_count(wanted: int | None, items: int) -> int:

@@ -124,8 +124,8 @@ def tally(mask: np.ndarray, sample: Sample) -> MaskTally:
     return MaskTally(int(mask.size), int(counts[BACKGROUND]), lost)
 
 
-def refinement_of(settings: MakeMasksSettings) -> Refinement:
-    """Return the dense CRF that the settings ask for."""
+def refinement_of(settings: MakeMasksSettings, device: str = "cpu") -> Refinement:
+    """Return the dense CRF that the settings ask for, on `device`."""
     return Refinement(
         parameters=CrfParameters(
             gaussian_sxy=settings.crf_gaussian_sxy,
@@ -140,4 +140,5 @@ def refinement_of(settings: MakeMasksSettings) -> Refinement:
         scaling=settings.soft_scaling,
         temperature=settings.soft_temperature,
         backend=settings.crf,
+        device=device,
     )
