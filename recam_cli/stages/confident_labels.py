@@ -52,7 +52,8 @@ def run(work: MaskWork, *, threshold: float) -> Path:
         Refinement(backend=settings.crf, device=work.crf_device),
         resolved.settings.max_pixels,
     )
-    with run.stage(name, Resolved(settings, resolved.sources), inputs=inputs) as entry:
+    recorded = Resolved(settings, resolved.sources)
+    with run.stage(name, recorded, inputs=inputs, device=work.crf_device) as entry:
         folder.begin()
         undecided = _make_all(job, work, folder)
         entry.metrics |= {"images": len(work.images), "undecided": round(undecided, 6)}

@@ -89,7 +89,7 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
         "masks",
         suffix=".png",
     )
-    with run.stage(name, Resolved(recorded, resolved.sources), inputs=inputs) as entry:
+    with run.stage(name, Resolved(recorded, resolved.sources), inputs=inputs, device=work.crf_device) as entry:
         moved = folder.begin()
         if moved is not None:
             reporter.info(f"Moved the masks of other settings to {moved}")
