@@ -45,8 +45,9 @@ def test_native_is_not_slower_and_labels_alike():
     pytest.importorskip("pydensecrf")
     photo = read_image(next(iter(open_custom(msrc_root(), "train"))).image)
     image = np.ascontiguousarray(cv2.resize(photo, (500, 375), interpolation=cv2.INTER_CUBIC))
-    print(f"\n{'labels':>6} {'native s':>9} {'pydensecrf s':>13} {'alike':>8} {'pair / two':>11}")
-    shares = {}
+    print("\n(wanted: native no slower than pydensecrf with 3 labels; a pair for at most 0.65 of two)")
+    print(f"{'labels':>6} {'native s':>9} {'pydensecrf s':>13} {'alike':>8} {'pair / two':>11}")
+    shares, medians = {}, {}
     for labels in (2, 3, 4, 6):
         unaries = [_unary(labels, 375, 500, seed) for seed in (0, 1)]
         times = {"native": [], "pydensecrf": [], "pair": []}
@@ -59,15 +60,14 @@ def test_native_is_not_slower_and_labels_alike():
             for name, value in (("native", native), ("pydensecrf", other), ("pair", pair)):
                 times[name].append(value)
         alike = float((ours.argmax(0) == theirs.argmax(0)).mean())
-        middle = {name: median(values) for name, values in times.items()}
+        medians[labels] = middle = {name: median(values) for name, values in times.items()}
         shares[labels] = middle["pair"] / (2 * middle["native"])
         print(
             f"{labels:>6} {middle['native']:9.3f} {middle['pydensecrf']:13.3f} {100 * alike:7.3f}% "
             f"{shares[labels]:11.2f}"
         )
         assert alike >= 0.995
-        if labels == 3:
-            assert middle["native"] <= 1.05 * middle["pydensecrf"]
+    assert medians[3]["native"] <= 1.05 * medians[3]["pydensecrf"]
     assert max(shares[2], shares[3]) <= 0.65
 
 
