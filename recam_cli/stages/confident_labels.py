@@ -46,13 +46,18 @@ def run(work: MaskWork, *, threshold: float) -> Path:
         suffix=".png",
     )
     job = ConfidentJob(
-        work.seeds, folder.path, thresholds, Refinement(backend=settings.crf), resolved.settings.max_pixels
+        work.seeds,
+        folder.path,
+        thresholds,
+        Refinement(backend=settings.crf, device=work.crf_device),
+        resolved.settings.max_pixels,
     )
-    with run.stage(name, Resolved(settings, resolved.sources), inputs=inputs) as entry:
+    recorded = Resolved(settings, resolved.sources)
+    with run.stage(name, recorded, inputs=inputs, device=work.crf_device) as entry:
         folder.begin()
         undecided = _make_all(job, work, folder)
         entry.metrics |= {"images": len(work.images), "undecided": round(undecided, 6)}
-        entry.notes |= {"high": thresholds.high, "low": thresholds.low}
+        entry.notes |= {"high": thresholds.high, "low": thresholds.low, "crf": f"{settings.crf} on {work.crf_device}"}
         entry.outputs["labels"] = run.output_of_folder(folder.path, "*.png")
     work.reporter.info(
         f"Confident labels: object from {thresholds.high:.3f}, background up to {thresholds.low:.3f}, "
@@ -77,5 +82,5 @@ def _make_all(job: ConfidentJob, work: MaskWork, folder: ItemFolder) -> float:
 
         for sample in kept:
             receive(sample, job.tally_of_kept(sample))
-        run_over(job, todo, receive, workers=min(work.workers, len(todo)), name_of=lambda sample: sample.id)
+        run_over(job, todo, receive, workers=work.crf_workers(len(todo)), name_of=lambda sample: sample.id)
     return undecided / max(1, pixels)

@@ -29,6 +29,7 @@ from recam_cli.stages.mask_work import (
     InstancesResult,
     MaskWork,
     Threshold,
+    crf_device,
     parse_threshold,
     worker_count,
 )
@@ -113,7 +114,7 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
         suffix=".png",
         beside=run.path / f"{CONFIDENCE}{work.suffix}",
     )
-    with run.stage(name, Resolved(recorded, resolved.sources), inputs=inputs) as entry:
+    with run.stage(name, Resolved(recorded, resolved.sources), inputs=inputs, device=work.crf_device) as entry:
         moved = folder.begin()
         if moved is not None:
             reporter.info(f"Moved the masks of other settings to {moved}")
@@ -122,7 +123,7 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
         entry.notes |= threshold.notes()
         if walks:
             entry.notes |= {"walk_threshold": cut.value, "walk_threshold_chosen": cut.chosen, "walk_how": cut.how}
-        summary = _make_all(_job(settings, run, work.suffix, seeds, cut.value), work, folder, entry)
+        summary = _make_all(_job(work, seeds, cut.value), work, folder, entry)
     instances = irn.tell_apart(work, spread, folder.path) if spread is not None and settings.instances else None
     return replace(_result(folder, len(work.images), summary, threshold, moved), instances=instances)
 
@@ -137,7 +138,7 @@ def _prepare(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter
             remedy="Add --refine irn or --refine irn+crf, or leave --instances out",
         )
     if settings.refine != "none":
-        check_backend(settings.crf)
+        check_backend(settings.crf, crf_device(settings))
     if settings.refine.startswith("irn"):
         from recam_cli.stages import irn
 
@@ -177,13 +178,14 @@ def _choose(given: float | None, work: MaskWork) -> Threshold:
     return Threshold(float(choice.value), "label-free", choice.how)
 
 
-def _job(settings: MakeMasksSettings, run: Run, suffix: str, seeds: Path, threshold: float) -> MaskJob:
+def _job(work: MaskWork, seeds: Path, threshold: float) -> MaskJob:
+    settings, path = work.settings, work.run.path
     return MaskJob(
         seeds=seeds,
-        masks=run.path / f"masks{suffix}",
-        confidences=run.path / f"{CONFIDENCE}{suffix}",
+        masks=path / f"masks{work.suffix}",
+        confidences=path / f"{CONFIDENCE}{work.suffix}",
         threshold=threshold,
-        how=refinement_of(settings),
+        how=refinement_of(settings, work.crf_device),
         crf=settings.refine in ("crf", "irn+crf"),
         ignore_below=settings.ignore_below,
         max_pixels=settings.max_pixels,
@@ -192,6 +194,8 @@ def _job(settings: MakeMasksSettings, run: Run, suffix: str, seeds: Path, thresh
 
 def _make_all(job: MaskJob, work: MaskWork, folder: ItemFolder, entry: StageEntry) -> Summary:
     """Make the masks that are missing, write the index of all and record them."""
+    if job.crf:
+        entry.notes |= {"crf": f"{work.settings.crf} on {work.crf_device}"}
     summary = _refine_all(job, work, folder)
     if job.ignore_below > 0 and summary.background == 0:
         work.reporter.warn("the masks hold no background at all to train on; choose a lower --ignore-below")
@@ -218,7 +222,7 @@ def _refine_all(job: MaskJob, work: MaskWork, folder: ItemFolder) -> Summary:
             summary.make(sample.id, tally)
             progress.advance(background=summary.background)
 
-        workers = worker_count(work.settings.workers, len(todo))
+        workers = work.crf_workers(len(todo)) if job.crf else worker_count(work.settings.workers, len(todo))
         run_over(job, todo, receive, workers=workers, name_of=lambda sample: sample.id)
     return summary
 

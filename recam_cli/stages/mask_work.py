@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from recam_cli.core.cams.store import Seed, read_seed
 from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.errors import DataError, UsageError
+from recam_cli.core.masks.crf import resolve_backend
 from recam_cli.core.reporter import Progress, Reporter
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.make_masks import MakeMasksSettings
@@ -66,6 +68,15 @@ class MaskWork:
         except DataError as error:
             raise DataError(f"{sample.id}: {error.message}", remedy=error.remedy) from None
         return seed
+
+    @cached_property
+    def crf_device(self) -> str:
+        """What the dense CRF runs on: as `crf_device`."""
+        return crf_device(self.settings)
+
+    def crf_workers(self, items: int) -> int:
+        """Return the processes that refine `items` images: none beside this one where a GPU does it."""
+        return worker_count(self.settings.workers, items) if self.crf_device == "cpu" else 0
 
     def seeds_in(self, folder: Path, progress: Progress) -> Iterator[Seed]:
         """Read the seeds of the split in `folder` one at a time."""
@@ -136,6 +147,20 @@ def parse_threshold(text: str, option: str = "--threshold") -> float | None:
     if not 0 <= value <= 1:
         raise UsageError(f"{option}: {text!r} is neither {AUTO} nor a number from 0 to 1")
     return value
+
+
+def crf_device(settings: MakeMasksSettings) -> str:
+    """Return what the dense CRF runs on: the stage's device where that is a CUDA GPU and the CRF is native, else "cpu".
+
+    Raises:
+        UsageError: the device is absent.
+    """
+    if resolve_backend(settings.crf) != "native" or settings.refine == "none":
+        return "cpu"
+    from recam_cli.core.hardware import choose_device
+
+    device = choose_device(settings.device)
+    return str(device) if device.type == "cuda" else "cpu"
 
 
 def worker_count(wanted: int | None, items: int) -> int:

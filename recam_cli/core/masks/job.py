@@ -200,8 +200,8 @@ def tally(mask: np.ndarray, levels: np.ndarray, sample: Sample) -> MaskTally:
     )
 
 
-def refinement_of(settings: MakeMasksSettings) -> Refinement:
-    """Return the dense CRF that the settings ask for."""
+def refinement_of(settings: MakeMasksSettings, device: str = "cpu") -> Refinement:
+    """Return the dense CRF that the settings ask for, on `device`."""
     return Refinement(
         parameters=CrfParameters(
             gaussian_sxy=settings.crf_gaussian_sxy,
@@ -216,4 +216,5 @@ def refinement_of(settings: MakeMasksSettings) -> Refinement:
         scaling=settings.soft_scaling,
         temperature=settings.soft_temperature,
         backend=settings.crf,
+        device=device,
     )

@@ -32,7 +32,10 @@ class CrfBackendSettings:
     """Which dense CRF."""
 
     crf: Literal["auto", "native", "pydensecrf"] = setting(
-        "auto", "The dense CRF's implementation; auto: native, where numba is installed.", panel=CRF
+        "auto",
+        "The dense CRF's implementation; auto: native, where numba is installed. Native runs on a CUDA GPU where "
+        "--device is one.",
+        panel=CRF,
     )
 
 
