@@ -16,6 +16,8 @@ from recam_cli.core.settings.resolve import Resolved
 from recam_cli.stages.mask_work import MaskWork
 
 STAGE = "confident-labels"
+OBJECTS = "objects"
+"""Metric: the share of objects, an undecided pixel counting as half of one."""
 
 
 def run(work: MaskWork, *, threshold: float) -> Path:
@@ -55,8 +57,10 @@ def run(work: MaskWork, *, threshold: float) -> Path:
     recorded = Resolved(settings, resolved.sources)
     with run.stage(name, recorded, inputs=inputs, device=work.crf_device) as entry:
         folder.begin()
-        undecided = _make_all(job, work, folder)
-        entry.metrics |= {"images": len(work.images), "undecided": round(undecided, 6)}
+        counted = _make_all(job, work, folder)
+        undecided = counted.undecided / max(1, counted.pixels)
+        objects = (counted.objects + counted.undecided / 2) / max(1, counted.pixels)
+        entry.metrics |= {"images": len(work.images), "undecided": round(undecided, 6), OBJECTS: round(objects, 6)}
         entry.notes |= {"high": thresholds.high, "low": thresholds.low, "crf": f"{settings.crf} on {work.crf_device}"}
         entry.outputs["labels"] = run.output_of_folder(folder.path, "*.png")
     work.reporter.info(
@@ -66,21 +70,21 @@ def run(work: MaskWork, *, threshold: float) -> Path:
     return folder.path
 
 
-def _make_all(job: ConfidentJob, work: MaskWork, folder: ItemFolder) -> float:
-    """Return the share of undecided pixels."""
+def _make_all(job: ConfidentJob, work: MaskWork, folder: ItemFolder) -> LabelTally:
+    """Make those that are missing; return the sums over all images with a label."""
     kept = [sample for sample in work.images if folder.done(sample.id)]
     there = {sample.id for sample in kept}
     todo = [sample for sample in work.images if sample.id not in there]
-    pixels = undecided = 0
+    total = LabelTally(0, 0, 0)
     with work.reporter.track("Confident labels", len(work.images)) as progress:
 
-        def receive(_: Sample, tally: LabelTally) -> None:
-            nonlocal pixels, undecided
-            pixels += tally.pixels
-            undecided += tally.undecided
-            progress.advance(undecided=undecided / max(1, pixels))
+        def receive(sample: Sample, tally: LabelTally) -> None:
+            nonlocal total
+            if sample.labels:
+                total = total + tally
+            progress.advance(undecided=total.undecided / max(1, total.pixels))
 
         for sample in kept:
             receive(sample, job.tally_of_kept(sample))
         run_over(job, todo, receive, workers=work.crf_workers(len(todo)), name_of=lambda sample: sample.id)
-    return undecided / max(1, pixels)
+    return total

@@ -11,7 +11,6 @@ from recam_cli.core.affinity.instance_files import read_listed, write_instances
 from recam_cli.core.affinity.instances import group_cells, instances_of, walk_parts
 from recam_cli.core.data.images import read_mask
 from recam_cli.core.data.reading import PhotoBatch, read_batches
-from recam_cli.core.data.transforms import to_tensor
 from recam_cli.core.hardware import autocast, choose_device, choose_precision
 from recam_cli.core.models.irnet import BoundaryNet
 from recam_cli.core.runs.items import ItemFolder
@@ -20,6 +19,7 @@ from recam_cli.core.settings.declare import part_of
 from recam_cli.core.settings.make_masks import InstancesSettings
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.stages.mask_work import InstancesResult, MaskWork
+from recam_cli.stages.random_walk import enlarged
 
 STAGE = "instances"
 FOLDER = "instances"
@@ -80,7 +80,7 @@ def _tell_apart(
     floor: float,
 ) -> None:
     device = next(net.parameters()).device
-    pixels = torch.stack([to_tensor(image) for image in batch.images]).to(device)
+    pixels = enlarged(batch.images, settings.walk_scale).to(device)
     if device.type != "mps":
         pixels = pixels.contiguous(memory_format=torch.channels_last)
     with autocast(device, choose_precision(settings.precision, device)):

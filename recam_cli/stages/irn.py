@@ -67,9 +67,17 @@ def spread(work: MaskWork, threshold: float) -> Spread:
     Raises:
         UsageError, DataError, TrainingError: as the parts do.
     """
-    net, weights = _network(work, threshold)
-    floor = _floor(work.settings, threshold)
-    folder = random_walk.run(work, net=net, digest=boundary_digest(weights), floor=floor)
+    settings = work.settings
+    labels_walk = settings.walk_sources == "labels"
+    labels = confident_labels.run(work, threshold=threshold) if labels_walk or settings.irn_weights is None else None
+    if settings.irn_weights is not None:
+        net, weights = load_boundary(settings.irn_weights, choose_device(settings.device)), settings.irn_weights
+    else:
+        assert labels is not None
+        net, weights = train_irn.run(work, labels=labels)
+    floor = _floor(settings, threshold)
+    digest = boundary_digest(weights)
+    folder = random_walk.run(work, net=net, digest=digest, floor=floor, labels=labels if labels_walk else None)
     stage = random_walk.STAGE + work.suffix
     cut = _choose_cut(work, folder, threshold)
     inputs = work.inputs | {stage: work.run.require(stage).fingerprint, "walk_threshold": f"{cut.value:.4f}"}
@@ -91,15 +99,6 @@ def tell_apart(work: MaskWork, spread: Spread, masks: Path) -> InstancesResult:
     return instances.run(work, net=spread.net, masks=masks, floor=spread.floor, inputs=inputs)
 
 
-def _network(work: MaskWork, threshold: float) -> tuple[BoundaryNet, Path]:
-    """Return the boundary network and its file."""
-    settings = work.settings
-    if settings.irn_weights is not None:
-        return load_boundary(settings.irn_weights, choose_device(settings.device)), settings.irn_weights
-    labels = confident_labels.run(work, threshold=threshold)
-    return train_irn.run(work, labels=labels)
-
-
 def _floor(settings: MakeMasksSettings, threshold: float) -> float:
     given = parse_threshold(settings.walk_floor, "--walk-floor")
     if given is not None:
@@ -111,8 +110,14 @@ def _choose_cut(work: MaskWork, walked: Path, threshold: float) -> Threshold:
     given = parse_threshold(work.settings.walk_threshold, "--walk-threshold")
     if given is not None:
         return Threshold(given, "given", "given as --walk-threshold")
-    with work.reporter.track("Choosing the threshold after the walk", 2 * len(work.images)) as progress:
-        share = share_above(work.seeds_in(work.seeds, progress), threshold)
-        choice = keep_share(work.seeds_in(walked, progress), share)
+    labels_walk = work.settings.walk_sources == "labels"
+    with work.reporter.track("Choosing the threshold after the walk", (2 - labels_walk) * len(work.images)) as progress:
+        if labels_walk:
+            share = float(work.run.require(confident_labels.STAGE + work.suffix).metrics[confident_labels.OBJECTS])
+            whose = "the confident labels have, half of the undecided among it"
+        else:
+            share = share_above(work.seeds_in(work.seeds, progress), threshold)
+            whose = "the seeds have at theirs"
+        choice = keep_share(work.seeds_in(walked, progress), share, whose)
     work.reporter.info(f"Threshold after the walk {choice.value:.3f}: {choice.how}")
     return Threshold(float(choice.value), "label-free", choice.how)

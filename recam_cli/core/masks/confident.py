@@ -66,10 +66,14 @@ def confident_labels(image: np.ndarray, seed: Seed, thresholds: ConfidentThresho
 
 @dataclass(frozen=True)
 class LabelTally:
-    """Pixels of one image: all, and those undecided."""
+    """Pixels of one image: all, those undecided, and those of objects."""
 
     pixels: int
     undecided: int
+    objects: int
+
+    def __add__(self, other: LabelTally) -> LabelTally:
+        return LabelTally(self.pixels + other.pixels, self.undecided + other.undecided, self.objects + other.objects)
 
 
 @dataclass(frozen=True)
@@ -104,4 +108,5 @@ class ConfidentJob:
 
 
 def _tally(labels: np.ndarray) -> LabelTally:
-    return LabelTally(int(labels.size), int((labels == IGNORE).sum()))
+    undecided, background = int((labels == IGNORE).sum()), int((labels == BACKGROUND).sum())
+    return LabelTally(int(labels.size), undecided, int(labels.size) - undecided - background)

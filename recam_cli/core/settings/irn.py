@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from recam_cli.core.settings.declare import setting
 from recam_cli.core.settings.groups import HARDWARE
@@ -75,6 +76,19 @@ class WalkSettings:
         "auto",
         "Score taken off the seeds before the walk, 0 to 1; auto follows from their threshold, 0 is as published.",
         panel=WALK,
+    )
+    walk_sources: Literal["seeds", "labels"] = setting(
+        "seeds",
+        "What walks: the seeds (as published), or confident labels, the background's among them, and seeds where "
+        "these are undecided.",
+        panel=WALK,
+    )
+    walk_scale: float = setting(
+        1.0,
+        "Boundaries are found, and the walk goes, on the image at this size; 2 for small photographs.",
+        panel=WALK,
+        above=0,
+        maximum=8,
     )
     walk_threshold: str = setting(
         "auto", "The background's score after the walk, 0 to 1; auto chooses it without ground truth.", panel=WALK
