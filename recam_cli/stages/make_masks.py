@@ -18,6 +18,7 @@ from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
 from recam_cli.core.runs.variants import command, require_variant, resolve_method, variant_suffix
 from recam_cli.core.settings.declare import part_of
+from recam_cli.core.settings.irn import walk_kind
 from recam_cli.core.settings.make_masks import CutSettings, MakeMasksSettings
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.stages.mask_work import AUTO, MaskWork, Threshold, parse_threshold, worker_count
@@ -71,12 +72,12 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
     given = parse_threshold(resolved.settings.threshold)
     work = _prepare(resolved, run, reporter, given)
     settings, seeds, inputs = work.settings, work.seeds, work.inputs
-    walks = settings.refine.startswith("irn")
+    walks = walk_kind(settings.refine)
     threshold = cut = _choose(given, work) if walks or given is not None else None
     if walks and threshold is not None:
-        from recam_cli.stages import irn
+        from recam_cli.stages import spreading
 
-        spread = irn.spread(work, threshold.value)
+        spread = spreading.spread(work, walks, threshold.value)
         seeds, inputs, cut = spread.folder, spread.inputs, spread.cut
     recorded: Any = settings if walks else part_of(CutSettings, settings)
     matters = part_of(CutSettings, settings)
@@ -98,7 +99,7 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
         entry.notes |= threshold.notes()
         if walks:
             entry.notes |= {"walk_threshold": cut.value, "walk_threshold_chosen": cut.chosen, "walk_how": cut.how}
-        how = refinement_of(settings) if settings.refine in ("crf", "irn+crf") else None
+        how = refinement_of(settings) if settings.refine.endswith("crf") else None
         summary = _refine_all(MaskJob(seeds, folder.path, cut.value, how, settings.max_pixels), work, folder)
         entry.metrics |= summary.as_dict()
         entry.outputs["masks"] = run.output_of_folder(folder.path, "*.png")
@@ -111,10 +112,10 @@ def _prepare(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter
     settings = _normalised(resolved.settings, run, given)
     if settings.refine != "none":
         check_backend(settings.crf)
-    if settings.refine.startswith("irn"):
-        from recam_cli.stages import irn
+    if (walks := walk_kind(settings.refine)) is not None:
+        from recam_cli.stages import spreading
 
-        irn.check(settings)
+        spreading.check(settings, walks)
     inputs = {"make-seeds" + suffix: require_variant(run, "make-seeds", suffix).fingerprint}
     images = open_dataset(settings, settings.split)
     require_classes(run, "train-cls", images.classes, images.root)
@@ -125,11 +126,13 @@ def _prepare(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter
 
 def _normalised(settings: MakeMasksSettings, run: Run, given: float | None) -> MakeMasksSettings:
     """Spell equal wishes equally, so that a repeated command finds its own masks."""
+    walks = walk_kind(settings.refine)
     return replace(
         settings,
         method=resolve_method(run, settings.method),
         threshold=AUTO if given is None else str(given),
         crf=resolve_backend(settings.crf),
+        walk_beta=settings.walk_beta if walks is None else settings.beta_of(walks),
     )
 
 

@@ -1,18 +1,18 @@
-"""Part of make-masks: seeds spread by the random walk within learned boundaries, kept as seeds of their own."""
+"""Part of make-masks: seeds spread by a random walk that a network guides, kept as seeds of their own."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from recam_cli.core.affinity.spread import spread_seeds
+from recam_cli.core.affinity.spread import WalkNet, spread_seeds
 from recam_cli.core.cams.store import read_seed, write_seed
 from recam_cli.core.data.reading import PhotoBatch, read_batches
 from recam_cli.core.data.transforms import to_tensor
 from recam_cli.core.errors import DataError
 from recam_cli.core.hardware import autocast, choose_device, choose_precision
-from recam_cli.core.models.irnet import BoundaryNet
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.run import result_settings, stage_fingerprint
 from recam_cli.core.settings.declare import part_of
@@ -24,14 +24,36 @@ STAGE = "random-walk"
 FOLDER = "walked"
 
 
-def run(work: MaskWork, *, net: BoundaryNet, digest: str, floor: float) -> Path:
+@dataclass(frozen=True)
+class Guide:
+    """What the walk depends on besides its settings.
+
+    Attributes:
+        kind: of walk, "irn" or "psa"; the network is recorded under it.
+        net: the network, on its device.
+        digest: its file's SHA-256.
+        floor: what is taken off the seeds' scores before.
+        alpha: the walking background's exponent; None where none walks.
+    """
+
+    kind: str
+    net: WalkNet
+    digest: str
+    floor: float
+    alpha: float | None = None
+
+    def inputs(self) -> dict[str, str]:
+        """Return it as what walked seeds depend on, by name."""
+        inputs = {self.kind: self.digest, "floor": f"{self.floor:.4f}"}
+        return inputs | ({} if self.alpha is None else {"alpha": f"{self.alpha:g}"})
+
+
+def run(work: MaskWork, guide: Guide) -> Path:
     """Spread the seeds of a split; those there already, of the same settings, seeds and network, are kept.
 
     Args:
         work: the call of make-masks.
-        net: the boundary network, on its device.
-        digest: its file's SHA-256.
-        floor: what is taken off the seeds' scores before.
+        guide: the network and what goes with it.
 
     Returns:
         The folder of walked seeds, `<id>.npz`.
@@ -41,8 +63,9 @@ def run(work: MaskWork, *, net: BoundaryNet, digest: str, floor: float) -> Path:
     """
     run, reporter, images = work.run, work.reporter, work.images
     settings = part_of(RandomWalkSettings, work.settings, workers=work.workers)
+    settings = replace(settings, walk_beta=settings.beta_of(guide.kind))
     device = choose_device(settings.device)
-    inputs = work.inputs | {"irn": digest, "floor": f"{floor:.4f}"}
+    inputs = work.inputs | guide.inputs()
     name = STAGE + work.suffix
     folder = ItemFolder.open(
         run.path / f"{FOLDER}{work.suffix}",
@@ -59,24 +82,22 @@ def run(work: MaskWork, *, net: BoundaryNet, digest: str, floor: float) -> Path:
         with reporter.track("Random walk", len(images)) as progress:
             progress.advance(len(images) - len(todo))
             for batch in read:
-                _walk(batch, work.seeds, folder, net, settings, floor)
+                _walk(batch, work.seeds, folder, guide, settings)
                 progress.advance(len(batch.samples))
         entry.metrics |= {"images": len(images), "made": len(todo)}
-        entry.notes |= {"floor": floor}
+        entry.notes |= {"floor": guide.floor}
         entry.outputs[FOLDER] = run.output_of_folder(folder.path, "*.npz")
     return folder.path
 
 
 @torch.inference_mode()
-def _walk(
-    batch: PhotoBatch, seeds: Path, folder: ItemFolder, net: BoundaryNet, settings: RandomWalkSettings, floor: float
-) -> None:
-    device = next(net.parameters()).device
+def _walk(batch: PhotoBatch, seeds: Path, folder: ItemFolder, guide: Guide, settings: RandomWalkSettings) -> None:
+    device = choose_device(settings.device)
     pixels = torch.stack([to_tensor(image) for image in batch.images]).to(device)
     if device.type != "mps":
         pixels = pixels.contiguous(memory_format=torch.channels_last)
     with autocast(device, choose_precision(settings.precision, device)):
-        boundaries = net.boundaries(pixels).float()
+        walk = guide.net.walk(pixels, radius=settings.walk_radius, beta=settings.beta_of(guide.kind))
     found = [read_seed(seeds / f"{sample.id}.npz") for sample in batch.samples]
     for sample, image, seed in zip(batch.samples, batch.images, found, strict=True):
         seed.require_labels(sample.id, sample.labels)
@@ -84,13 +105,6 @@ def _walk(
             seed.require_size(image.shape[0], image.shape[1])
         except DataError as error:
             raise DataError(f"{sample.id}: {error.message}", remedy=error.remedy) from None
-    walked = spread_seeds(
-        found,
-        boundaries,
-        floor=floor,
-        radius=settings.walk_radius,
-        beta=settings.walk_beta,
-        steps=settings.walk_steps,
-    )
+    walked = spread_seeds(found, walk, floor=guide.floor, alpha=guide.alpha, steps=settings.walk_steps)
     for sample, seed in zip(batch.samples, walked, strict=True):
         write_seed(folder.file(sample.id), seed)

@@ -1,0 +1,93 @@
+"""What IRN's and PSA's networks share: 1×1 convolutions over stages of a frozen backbone, brought to one grid.
+
+Each stage gives some channels by a convolution without bias and a group norm of 8 channels per group, as both papers'
+code does; one more convolution joins them. Stages and channel counts are read from the backbone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from recam_cli.core.models.backbones import Backbone
+
+_PER_GROUP = 8
+_SMALLEST = 32
+"""Images are padded to so many pixels a side."""
+
+
+class Branch(nn.Module):
+    """A frozen backbone with a branch that learns; the base of networks that guide a random walk.
+
+    Args:
+        backbone: frozen here, in evaluation mode for good.
+        widths: channels that each of the backbone's last stages gives, one number per stage.
+        fuse: the last convolution, over all of them.
+
+    Attributes:
+        backbone: as given.
+        reduce: per stage, the convolution and norm.
+        fuse: as given.
+        cell: pixels per cell of the network's output, along each axis.
+        backbone_stride: the backbone's stride that the network is meant for.
+    """
+
+    cell: ClassVar[int]
+    backbone_stride: ClassVar[int]
+
+    def __init__(self, backbone: Backbone, widths: tuple[int, ...], fuse: nn.Conv2d) -> None:
+        super().__init__()
+        backbone.freeze_statistics()
+        self.backbone = backbone.requires_grad_(False)
+        self.reduce = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(channels, width, 1, bias=False), nn.GroupNorm(width // _PER_GROUP, width))
+            for channels, width in zip(backbone.stage_channels[-len(widths) :], widths, strict=True)
+        )
+        self.fuse = fuse
+
+    @classmethod
+    def grid_size(cls, height: int, width: int) -> tuple[int, int]:
+        """Return the output's (rows, columns) for an image of `height`×`width` pixels."""
+        return -(-height // cls.cell), -(-width // cls.cell)
+
+    def fused(self, images: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the last convolution's output (B, C, h, w), h and w as of `grid_size`.
+
+        Args:
+            images: normalised, (B, 3, H, W).
+            activation: applied to each stage's channels.
+        """
+        height, width = images.shape[2:]
+        missing = max(0, _SMALLEST - height), max(0, _SMALLEST - width)
+        if any(missing):  # poolings need some cells to look at
+            images = F.pad(images, (0, missing[1], 0, missing[0]), mode="replicate")
+        with torch.no_grad():
+            stages = self.backbone.features(images)[-len(self.reduce) :]
+        grid = self.grid_size(*images.shape[2:])
+        maps = [activation(_on_grid(layer(stage), grid)) for layer, stage in zip(self.reduce, stages, strict=True)]
+        fused: Tensor = self.fuse(torch.cat(maps, dim=1))
+        rows, columns = self.grid_size(height, width)
+        return fused[:, :, :rows, :columns]
+
+    def reset(self, generator: torch.Generator) -> None:
+        """Draw the branch's convolutions anew, uniformly within ±1/√inputs; its bias is 0."""
+        with torch.no_grad():
+            for module in (*self.reduce.modules(), self.fuse):
+                if isinstance(module, nn.Conv2d):
+                    bound = module.in_channels**-0.5
+                    drawn = torch.rand(module.weight.shape, generator=generator) * 2 - 1
+                    module.weight.copy_(drawn * bound)
+                    if module.bias is not None:
+                        module.bias.zero_()
+
+
+def _on_grid(features: Tensor, grid: tuple[int, int]) -> Tensor:
+    if tuple(features.shape[2:]) == grid:
+        return features
+    if features.shape[2] > grid[0]:
+        return F.interpolate(features, size=grid, mode="area")
+    return F.interpolate(features, size=grid, mode="bilinear", align_corners=False)

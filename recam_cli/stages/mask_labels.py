@@ -1,0 +1,89 @@
+"""Part of make-masks: confident labels of every image, whatever the rule, which teach a network that guides a walk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recam_cli.core.data.samples import Sample
+from recam_cli.core.masks.label_job import LabelJob, LabelRule, LabelTally
+from recam_cli.core.masks.pool import run_over
+from recam_cli.core.runs.items import ItemFolder
+from recam_cli.core.runs.run import result_settings, stage_fingerprint
+from recam_cli.core.settings.resolve import Resolved
+from recam_cli.stages.mask_work import MaskWork
+
+
+@dataclass(frozen=True)
+class LabelTask:
+    """What kind of labels.
+
+    Attributes:
+        stage: recorded as this.
+        folder: of the run, without the variant's suffix.
+        settings: all that they depend on besides seeds and `figures`.
+        rule: makes those of one image.
+        figures: what follows from the seeds' threshold, recorded among the inputs.
+        describe: the rule in words.
+    """
+
+    stage: str
+    folder: str
+    settings: Any
+    rule: LabelRule
+    figures: Mapping[str, float]
+    describe: str
+
+
+def run(work: MaskWork, task: LabelTask) -> Path:
+    """Make the confident labels of a split; those there already, of the same settings, are kept.
+
+    Returns:
+        The folder of `<id>.png`.
+
+    Raises:
+        UsageError: a dense CRF that is not installed.
+        DataError: an image or a seed cannot be used.
+    """
+    run, settings = work.run, task.settings
+    inputs = work.inputs | {name: f"{value:.4f}" for name, value in task.figures.items()}
+    name = task.stage + work.suffix
+    folder = ItemFolder.open(
+        run.path / f"{task.folder}{work.suffix}",
+        stage_fingerprint(name, settings, inputs),
+        result_settings(settings, inputs),
+        True,  # an intermediate result: other settings of make-masks ask for others, and the old ones are kept
+        "confident labels",
+        suffix=".png",
+    )
+    job = LabelJob(work.seeds, folder.path, task.rule, work.settings.max_pixels)
+    with run.stage(name, Resolved(settings, work.resolved.sources), inputs=inputs) as entry:
+        folder.begin()
+        undecided = _make_all(job, work, folder)
+        entry.metrics |= {"images": len(work.images), "undecided": round(undecided, 6)}
+        entry.notes |= task.figures
+        entry.outputs["labels"] = run.output_of_folder(folder.path, "*.png")
+    work.reporter.info(f"Confident labels: {task.describe}, {100 * undecided:.1f} % undecided")
+    return folder.path
+
+
+def _make_all(job: LabelJob, work: MaskWork, folder: ItemFolder) -> float:
+    """Return the share of undecided pixels."""
+    kept = [sample for sample in work.images if folder.done(sample.id)]
+    there = {sample.id for sample in kept}
+    todo = [sample for sample in work.images if sample.id not in there]
+    pixels = undecided = 0
+    with work.reporter.track("Confident labels", len(work.images)) as progress:
+
+        def receive(_: Sample, tally: LabelTally) -> None:
+            nonlocal pixels, undecided
+            pixels += tally.pixels
+            undecided += tally.undecided
+            progress.advance(undecided=undecided / max(1, pixels))
+
+        for sample in kept:
+            receive(sample, job.tally_of_kept(sample))
+        run_over(job, todo, receive, workers=min(work.workers, len(todo)), name_of=lambda sample: sample.id)
+    return undecided / max(1, pixels)
