@@ -3,7 +3,7 @@
 The last three stages give 64, 128 and 256 channels, and one more convolution 448 features, on a grid of one cell per
 8 pixels, the backbone's own. Published: a WideResNet-38 or VGG16 trained along, the branch at ten times its rate. Here
 the backbone is frozen, as IRN's is, any of the registry, and only the branch learns: no gradient passes the backbone,
-which makes a training step several times cheaper. Group norm as in the published VGG16 variant.
+which makes a training step several times cheaper. Group norm and initial weights as in the published VGG16 variant.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from recam_cli.core.models.branch import Branch
 
 WIDTHS = (64, 128, 256)
 FEATURES = sum(WIDTHS)
+_GAIN = 4
+"""Published: features start far apart. With half of it, a short training leaves so many pairs of different things alike
+that masks of photographs lost 9 points of mIoU after the walk."""
 
 
 class AffinityNet(Branch):
@@ -39,6 +42,11 @@ class AffinityNet(Branch):
     def forward(self, images: Tensor) -> Tensor:
         """Return the features (B, 448, h, w), h and w as of `grid_size`, of normalised images (B, 3, H, W)."""
         return F.elu(self.fused(images, F.elu).float())
+
+    def reset(self, generator: torch.Generator) -> None:
+        """Draw the branch's convolutions anew; the last one by Glorot's rule, four times as wide."""
+        super().reset(generator)
+        nn.init.xavier_uniform_(self.fuse.weight, gain=_GAIN, generator=generator)
 
     def walk(self, images: Tensor, *, radius: int, beta: float) -> Walk:
         """Return the walk over the affinities of normalised images (B, 3, H, W), without mirroring, as published."""

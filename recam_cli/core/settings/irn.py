@@ -78,7 +78,9 @@ class WalkSettings:
         panel=WALK,
     )
     walk_threshold: str = setting(
-        "auto", "The background's score after the walk, 0 to 1; auto chooses it without ground truth.", panel=WALK
+        "auto",
+        "The background's score after the walk, 0 to 1; auto chooses it without ground truth; psa published: 0.5.",
+        panel=WALK,
     )
     walk_radius: int = setting(5, "Cells nearer than that pass scores on.", panel=WALK, minimum=2, maximum=32)
     walk_beta: float | None = setting(

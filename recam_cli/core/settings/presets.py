@@ -45,6 +45,7 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "irn_batch_size": 8,
             "irn_crop": 224,
             "irn_scale": (0.7, 1.5),
+            "psa_crop": 224,
             "unary": "soft",
             "soft_temperature": 0.1,
             "crf_bilateral_sxy": 80.0,

@@ -32,7 +32,7 @@ class AffinitySettings:
     psa_init: str = setting("weights", "Its frozen backbone; as --irn-init.", panel=PSA)
     psa_epochs: int = setting(8, "Passes over the images.", panel=PSA, minimum=1, maximum=10_000)
     psa_batch_size: int = setting(8, "Images per batch.", panel=PSA, minimum=1, maximum=4096)
-    psa_lr: float = setting(0.1, "Learning rate; the layers that learn take ten times it.", panel=PSA, minimum=0)
+    psa_lr: float = setting(0.1, "Learning rate of what learns beside the frozen backbone.", panel=PSA, minimum=0)
     psa_crop: int = setting(448, "Side of the training crop, in pixels.", panel=PSA, minimum=32, maximum=4096)
 
 

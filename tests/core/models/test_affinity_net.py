@@ -55,3 +55,10 @@ def test_only_the_branch_learns():
     optimiser.step()
     changed = {k for k, v in net.state_dict().items() if not torch.equal(v, before[k])}
     assert changed == {k for k in before if not k.startswith("backbone.")}
+
+
+def test_the_last_convolution_starts_four_times_as_wide_as_by_glorot_s_rule_and_by_the_generator_alone():
+    weight = net_of("mobilenet_v2").fuse.weight.detach()
+    bound = 4 * (6 / (2 * FEATURES)) ** 0.5
+    assert 0.99 * bound < float(weight.abs().max()) <= bound
+    assert torch.equal(net_of("mobilenet_v2").fuse.weight.detach(), weight)
