@@ -10,6 +10,7 @@ from recam_cli.terminal import print_line, print_table
 
 if TYPE_CHECKING:
     from recam_cli.core.metrics.result import EvaluateResult
+    from recam_cli.core.metrics.table import Table
 
 _SHORT = {
     "iou": "IoU",
@@ -17,13 +18,16 @@ _SHORT = {
     "false_positive_confusion": "FP conf",
     "false_negative_background": "FN bg",
     "false_negative_confusion": "FN conf",
+    "threshold": "confidence",
+    "object_coverage": "as objects",
+    "miou": "mIoU",
 }
 """Headings by column, so that the table fits 80 characters; files bear the full names."""
 
 
 def _execute(call: Call) -> None:
     from recam_cli.core.errors import UsageError
-    from recam_cli.core.metrics.table import rows_of, text_of
+    from recam_cli.core.metrics.table import coverage_table, rows_of, text_of
     from recam_cli.core.runs.run import Run
     from recam_cli.stages import evaluate
 
@@ -42,10 +46,22 @@ def _execute(call: Call) -> None:
             "In percent. FP and FN: false positives and negatives, as shares of the union of truth and prediction;"
         )
         print_line("bg: confused with the background, conf: with other classes.")
+        if result.coverage is not None:
+            _print_coverage(coverage_table(result.coverage))
         for line in _summary(result):
             print_line(line)
 
     call.show(result.as_dict(), human)
+
+
+def _print_coverage(table: Table) -> None:
+    from recam_cli.core.metrics.table import text_of
+
+    print_table([_SHORT.get(name, name) for name in table.header], [list(map(text_of, row)) for row in table.rows])
+    print_line(
+        "Of the pixels of that confidence or more: their share of all, and of all as objects; precision and mIoU"
+    )
+    print_line("among themselves, recall of all pixels; means over the classes and the background.")
 
 
 def _summary(result: EvaluateResult) -> list[str]:

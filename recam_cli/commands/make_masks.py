@@ -17,8 +17,11 @@ def _execute(call: Call) -> None:
     def human() -> None:
         print_line(
             f"{result.folder}: {result.images} masks ({result.made} made, {result.kept} kept), "
-            f"threshold {result.threshold:.3f} ({result.threshold_chosen}), {100 * result.background:.1f} % background"
+            f"threshold {result.threshold:.3f} ({result.threshold_chosen}), "
+            f"{100 * result.background:.1f} % background, {100 * result.undecided:.1f} % undecided"
         )
+        if (apart := result.instances) is not None:
+            print_line(f"{apart.folder}: {apart.instances} instances ({apart.made} maps made, {apart.kept} kept)")
 
     call.show(result.as_dict(), human)
 

@@ -32,13 +32,14 @@ def run(work: MaskWork, *, threshold: float) -> Path:
     """
     settings = part_of(ConfidentLabelsSettings, work.settings)
     thresholds = ConfidentThresholds.around(threshold, high=settings.confident_fg, low=settings.confident_bg)
+    how = Refinement(backend=settings.crf, device=work.crf_device)
     return mask_labels.run(
         work,
         mask_labels.LabelTask(
             stage=STAGE,
             folder=FOLDER,
             settings=settings,
-            rule=partial(confident_labels, thresholds=thresholds, how=Refinement(backend=settings.crf)),
+            rule=partial(confident_labels, thresholds=thresholds, how=how),
             figures={"high": thresholds.high, "low": thresholds.low},
             describe=f"object from {thresholds.high:.3f}, background up to {thresholds.low:.3f}",
         ),

@@ -9,10 +9,10 @@ from recam_cli.core.data.classes import read_classes
 from recam_cli.core.data.samples import IGNORE, ImageSet
 from recam_cli.core.errors import DataError, RunError, UsageError
 from recam_cli.core.metrics.result import Chosen, EvaluateResult
-from recam_cli.core.metrics.score_files import Pair, folder_pairs, score_masks, score_seeds
+from recam_cli.core.metrics.score_files import Pair, folder_pairs, score_coverage, score_masks, score_seeds
 from recam_cli.core.metrics.sources import Source, label_free_threshold, noted_threshold
 from recam_cli.core.metrics.sweep import threshold_grid
-from recam_cli.core.metrics.table import confusion_table, csv_text, rows_of
+from recam_cli.core.metrics.table import confusion_table, coverage_table, csv_text, rows_of
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.classes import require_classes
 from recam_cli.core.runs.files import write_json, write_text
@@ -32,7 +32,8 @@ def run(resolved: Resolved[EvaluateSettings], run: Run | None, reporter: Reporte
         reporter: where messages and progress go.
 
     Returns:
-        The figures; `files` lists what was written: `<of>[-cam]-<split>.json`, `.csv` and `-confusion.csv`.
+        The figures; `files` lists what was written: `<of>[-cam]-<split>.json`, `.csv` and `-confusion.csv`, and of
+        masks with confidence `-coverage.csv`.
 
     Raises:
         UsageError: settings that contradict each other.
@@ -137,8 +138,13 @@ def _score_masks(
     reporter: Reporter,
 ) -> EvaluateResult:
     names = images.mask_names()
+    pairs, ignored, coverage = _with_confidence(source, pairs, reporter), settings.ignored, None
     with reporter.track(f"scoring {source.of}{source.suffix}", len(pairs)) as progress:
-        confusion = score_masks(pairs, len(names), progress, ignored=settings.ignored, max_pixels=settings.max_pixels)
+        if pairs[0].confidence is None:
+            confusion = score_masks(pairs, len(names), progress, ignored=ignored, max_pixels=settings.max_pixels)
+        else:
+            counts = score_coverage(pairs, len(names), progress, ignored=ignored, max_pixels=settings.max_pixels)
+            confusion, coverage = counts.confusion(), counts.curve()
     stage = "make-masks" + source.suffix
     threshold, chosen = noted_threshold(run, stage) if source.of == "masks" else (None, None)
     return EvaluateResult(
@@ -150,7 +156,19 @@ def _score_masks(
         confusion=confusion,
         threshold=threshold,
         threshold_chosen=chosen,
+        coverage=coverage,
     )
+
+
+def _with_confidence(source: Source, pairs: list[Pair], reporter: Reporter) -> list[Pair]:
+    """Return the pairs with their masks' confidence, where each has one; else as they are."""
+    if source.of != "masks":
+        return pairs
+    found = source.with_confidence(pairs)
+    missing = [pair.prediction.stem for pair in found if pair.confidence is None]
+    if 0 < len(missing) < len(found):
+        reporter.warn(f"no figures by confidence: {len(missing)} masks have none, {missing[0]} for one")
+    return pairs if missing else found
 
 
 def _score_seeds(
@@ -204,7 +222,11 @@ def _require_pixels(result: EvaluateResult, where: Path) -> None:
 def _written(result: EvaluateResult, folder: Path, name: str) -> EvaluateResult:
     """Write the figures as JSON, the table and the raw counts as CSV; return `result` with its `files`."""
     figures, table, counts = (folder / f"{name}{end}" for end in (".json", ".csv", "-confusion.csv"))
+    files = [figures, table, counts]
     write_json(figures, result.as_dict())
     write_text(table, csv_text(rows_of(result)))
     write_text(counts, csv_text(confusion_table(result)))
-    return replace(result, files=(figures, table, counts))
+    if result.coverage is not None:
+        files.append(folder / f"{name}-coverage.csv")
+        write_text(files[-1], csv_text(coverage_table(result.coverage)))
+    return replace(result, files=tuple(files))

@@ -1,14 +1,21 @@
-"""Part of make-masks: what guides the walk of IRN — confident labels and the boundary network trained on them."""
+"""Part of make-masks: what guides the walk of IRN — confident labels and the boundary network trained on them.
+
+With --instances, instance maps are made of the masks that make-masks cuts from the walked seeds.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from recam_cli.core.hardware import choose_device
-from recam_cli.core.models.branch_files import BOUNDARY, load_branch
+from recam_cli.core.models.boundary_files import boundary_digest, load_boundary
+from recam_cli.core.models.branch_files import BOUNDARY
+from recam_cli.core.models.irnet import BoundaryNet
 from recam_cli.core.runs.files import sha256_of
 from recam_cli.core.settings.make_masks import MakeMasksSettings
-from recam_cli.core.training.boundary_training import boundary_lesson
-from recam_cli.stages import confident_labels, train_irn
-from recam_cli.stages.mask_work import MaskWork
+from recam_cli.core.training.boundary_training import BoundaryLesson
+from recam_cli.stages import confident_labels, instances, train_irn
+from recam_cli.stages.mask_work import InstancesResult, MaskWork
 from recam_cli.stages.random_walk import Guide
 
 
@@ -17,11 +24,11 @@ def check(settings: MakeMasksSettings) -> None:
 
     Raises:
         UsageError: a value is outside its range.
-        DataError: the weights given are not of a boundary network.
+        DataError: the weights given are not of a boundary network, or lack the branch that instance maps need.
     """
-    boundary_lesson(settings)
+    BoundaryLesson.of(settings)
     if settings.irn_weights is not None:
-        load_branch(settings.irn_weights, BOUNDARY, choose_device(settings.device))
+        load_boundary(settings.irn_weights, choose_device(settings.device), displacement=settings.instances)
 
 
 def guide(work: MaskWork, *, threshold: float, floor: float) -> Guide:
@@ -32,8 +39,25 @@ def guide(work: MaskWork, *, threshold: float, floor: float) -> Guide:
         threshold: the seeds' own.
         floor: what is taken off the seeds' scores before the walk.
     """
-    given, device = work.settings.irn_weights, choose_device(work.settings.device)
+    given = work.settings.irn_weights
     if given is not None:
-        return Guide(BOUNDARY.name, load_branch(given, BOUNDARY, device), sha256_of(given), floor)
-    net, digest = train_irn.run(work, labels=confident_labels.run(work, threshold=threshold))
-    return Guide(BOUNDARY.name, net, digest, floor)
+        net, weights = load_boundary(given, choose_device(work.settings.device)), given
+    else:
+        net, weights = train_irn.run(work, labels=confident_labels.run(work, threshold=threshold))
+    return Guide(BOUNDARY.name, net, weights, boundary_digest(weights), floor)
+
+
+def tell_apart(work: MaskWork, by: Guide, masks: Path) -> InstancesResult:
+    """Make the instance maps of finished `masks`, the folder of make-masks, by what guided their walk.
+
+    Raises:
+        RunError, DataError: as the part does.
+    """
+    assert isinstance(by.net, BoundaryNet)  # make-masks refuses --instances with any other walk
+    source = "make-masks" + work.suffix
+    inputs = {
+        source: work.run.require(source).fingerprint,
+        BOUNDARY.name: sha256_of(by.weights),
+        "floor": f"{by.floor:.4f}",
+    }
+    return instances.run(work, net=by.net, masks=masks, floor=by.floor, inputs=inputs)

@@ -8,22 +8,35 @@ from typing import Any
 
 from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.data.samples import ImageSet, Sample
-from recam_cli.core.errors import RunError
+from recam_cli.core.errors import RunError, UsageError
+from recam_cli.core.masks import confidence_index
+from recam_cli.core.masks.confidence import FOLDER as CONFIDENCE
 from recam_cli.core.masks.crf import check_backend, resolve_backend
 from recam_cli.core.masks.job import MaskJob, MaskTally, Summary, refinement_of
 from recam_cli.core.masks.pool import run_over
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.classes import require_classes
+from recam_cli.core.runs.files import write_text
 from recam_cli.core.runs.items import ItemFolder
+from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
 from recam_cli.core.runs.variants import command, require_variant, resolve_method, variant_suffix
 from recam_cli.core.settings.declare import part_of
 from recam_cli.core.settings.irn import walk_kind
-from recam_cli.core.settings.make_masks import CutSettings, MakeMasksSettings
+from recam_cli.core.settings.make_masks import CutSettings, MakeMasksSettings, MasksSettings, PsaMasksSettings
 from recam_cli.core.settings.resolve import Resolved
-from recam_cli.stages.mask_work import AUTO, MaskWork, Threshold, parse_threshold, worker_count
+from recam_cli.stages.mask_work import (
+    AUTO,
+    InstancesResult,
+    MaskWork,
+    Threshold,
+    crf_device,
+    parse_threshold,
+    worker_count,
+)
 
 STAGE = "make-masks"
+_RECORDED: dict[str | None, Any] = {"irn": MasksSettings, "psa": PsaMasksSettings}
 
 
 @dataclass(frozen=True)
@@ -39,8 +52,12 @@ class MakeMasksResult:
         threshold_chosen: "given" or "label-free".
         how: how it was chosen, in words.
         background: share of background among all pixels of the masks.
+        undecided: share of undecided pixels (255) among them.
         lost_classes: labelled classes, counted per image, of which the image's mask has no pixel.
+        confidence: mean confidence of all pixels, see `core.masks.confidence`; None without any.
+        object_confidence: of the pixels of classes.
         moved: where masks of other settings were moved, if so.
+        instances: the instance maps, if asked for.
     """
 
     folder: Path
@@ -51,12 +68,18 @@ class MakeMasksResult:
     threshold_chosen: str
     how: str
     background: float
+    undecided: float
     lost_classes: int
+    confidence: float | None
+    object_confidence: float | None
     moved: Path | None = None
+    instances: InstancesResult | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        return asdict(self) | {"folder": str(self.folder), "moved": str(self.moved) if self.moved else None}
+        """Return it JSON-ready; "instances" only where they were asked for."""
+        values = asdict(self) | {"folder": str(self.folder), "moved": str(self.moved) if self.moved else None}
+        del values["instances"]
+        return values | ({"instances": self.instances.as_dict()} if self.instances else {})
 
 
 def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> MakeMasksResult:
@@ -65,7 +88,8 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
     Masks that are there already, made with the same settings from the same seeds, are kept.
 
     Raises:
-        UsageError: the threshold is neither "auto" nor in [0, 1], or the dense CRF is not installed.
+        UsageError: the threshold is neither "auto" nor in [0, 1], the dense CRF is not installed, or instance maps are
+            asked of another refinement than IRN.
         RunError: the seeds are missing, or the folder holds masks of other settings.
         DataError: the data set, an image or a seed cannot be used.
     """
@@ -73,13 +97,14 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
     work = _prepare(resolved, run, reporter, given)
     settings, seeds, inputs = work.settings, work.seeds, work.inputs
     walks = walk_kind(settings.refine)
+    spread = None
     threshold = cut = _choose(given, work) if walks or given is not None else None
     if walks and threshold is not None:
         from recam_cli.stages import spreading
 
         spread = spreading.spread(work, walks, threshold.value)
         seeds, inputs, cut = spread.folder, spread.inputs, spread.cut
-    recorded: Any = settings if walks else part_of(CutSettings, settings)
+    recorded: Any = part_of(_RECORDED.get(walks, CutSettings), settings)
     matters = part_of(CutSettings, settings)
     name = STAGE + work.suffix
     folder = ItemFolder.open(
@@ -89,8 +114,9 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
         settings.overwrite,
         "masks",
         suffix=".png",
+        beside=run.path / f"{CONFIDENCE}{work.suffix}",
     )
-    with run.stage(name, Resolved(recorded, resolved.sources), inputs=inputs) as entry:
+    with run.stage(name, Resolved(recorded, resolved.sources), inputs=inputs, device=work.crf_device) as entry:
         moved = folder.begin()
         if moved is not None:
             reporter.info(f"Moved the masks of other settings to {moved}")
@@ -99,19 +125,26 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
         entry.notes |= threshold.notes()
         if walks:
             entry.notes |= {"walk_threshold": cut.value, "walk_threshold_chosen": cut.chosen, "walk_how": cut.how}
-        how = refinement_of(settings) if settings.refine.endswith("crf") else None
-        summary = _refine_all(MaskJob(seeds, folder.path, cut.value, how, settings.max_pixels), work, folder)
-        entry.metrics |= summary.as_dict()
-        entry.outputs["masks"] = run.output_of_folder(folder.path, "*.png")
-    return _result(folder, len(work.images), summary, threshold, moved)
+        summary = _make_all(_job(work, seeds, cut.value), work, folder, entry)
+    result = _result(folder, len(work.images), summary, threshold, moved)
+    if spread is None or not settings.instances:
+        return result
+    from recam_cli.stages import irn
+
+    return replace(result, instances=irn.tell_apart(work, spread.guide, folder.path))
 
 
 def _prepare(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter, given: float | None) -> MaskWork:
     """Check all that can be checked before work begins; errors as `run`."""
     suffix = variant_suffix(run, resolved.settings.method)
     settings = _normalised(resolved.settings, run, given)
+    if settings.instances and walk_kind(settings.refine) != "irn":
+        raise UsageError(
+            f"--instances needs the random walk of IRN, but --refine is {settings.refine}",
+            remedy="Add --refine irn or --refine irn+crf, or leave --instances out",
+        )
     if settings.refine != "none":
-        check_backend(settings.crf)
+        check_backend(settings.crf, crf_device(settings))
     if (walks := walk_kind(settings.refine)) is not None:
         from recam_cli.stages import spreading
 
@@ -153,21 +186,51 @@ def _choose(given: float | None, work: MaskWork) -> Threshold:
     return Threshold(float(choice.value), "label-free", choice.how)
 
 
+def _job(work: MaskWork, seeds: Path, threshold: float) -> MaskJob:
+    settings, path = work.settings, work.run.path
+    return MaskJob(
+        seeds=seeds,
+        masks=path / f"masks{work.suffix}",
+        confidences=path / f"{CONFIDENCE}{work.suffix}",
+        threshold=threshold,
+        how=refinement_of(settings, work.crf_device),
+        crf=settings.refine.endswith("crf"),
+        ignore_below=settings.ignore_below,
+        max_pixels=settings.max_pixels,
+    )
+
+
+def _make_all(job: MaskJob, work: MaskWork, folder: ItemFolder, entry: StageEntry) -> Summary:
+    """Make the masks that are missing, write the index of all and record them."""
+    if job.crf:
+        entry.notes |= {"crf": f"{work.settings.crf} on {work.crf_device}"}
+    summary = _refine_all(job, work, folder)
+    if job.ignore_below > 0 and summary.background == 0:
+        work.reporter.warn("the masks hold no background at all to train on; choose a lower --ignore-below")
+    index = job.confidences / confidence_index.NAME
+    write_text(index, confidence_index.index_csv(summary.tallies))
+    entry.metrics |= summary.as_dict()
+    entry.outputs["masks"] = work.run.output_of_folder(job.masks, "*.png")
+    entry.outputs[CONFIDENCE] = work.run.output_of_folder(job.confidences, "*.png")
+    entry.outputs[index.name] = work.run.output_of_file(index)
+    return summary
+
+
 def _refine_all(job: MaskJob, work: MaskWork, folder: ItemFolder) -> Summary:
     kept = [sample for sample in work.images if folder.done(sample.id)]
     there = {sample.id for sample in kept}
     todo = [sample for sample in work.images if sample.id not in there]
     summary = Summary()
-    with work.reporter.track("Refining masks" if job.how else "Cutting masks", len(work.images)) as progress:
+    with work.reporter.track("Refining masks" if job.crf else "Cutting masks", len(work.images)) as progress:
         for sample in kept:
-            summary.keep(job.tally_of_kept(sample))
+            summary.keep(sample.id, job.tally_of_kept(sample))
             progress.advance()
 
-        def receive(_: Sample, tally: MaskTally) -> None:
-            summary.make(tally)
+        def receive(sample: Sample, tally: MaskTally) -> None:
+            summary.make(sample.id, tally)
             progress.advance(background=summary.background)
 
-        workers = worker_count(work.settings.workers, len(todo))
+        workers = work.crf_workers(len(todo)) if job.crf else worker_count(work.settings.workers, len(todo))
         run_over(job, todo, receive, workers=workers, name_of=lambda sample: sample.id)
     return summary
 
@@ -184,6 +247,9 @@ def _result(
         threshold_chosen=threshold.chosen,
         how=threshold.how,
         background=summary.background,
+        undecided=summary.undecided,
         lost_classes=summary.lost_classes,
+        confidence=summary.confidence,
+        object_confidence=summary.object_confidence,
         moved=moved,
     )

@@ -24,7 +24,7 @@ class LabelTask:
         stage: recorded as this.
         folder: of the run, without the variant's suffix.
         settings: all that they depend on besides seeds and `figures`.
-        rule: makes those of one image.
+        rule: makes those of one image, on the work's CRF device.
         figures: what follows from the seeds' threshold, recorded among the inputs.
         describe: the rule in words.
     """
@@ -59,11 +59,12 @@ def run(work: MaskWork, task: LabelTask) -> Path:
         suffix=".png",
     )
     job = LabelJob(work.seeds, folder.path, task.rule, work.settings.max_pixels)
-    with run.stage(name, Resolved(settings, work.resolved.sources), inputs=inputs) as entry:
+    recorded = Resolved(settings, work.resolved.sources)
+    with run.stage(name, recorded, inputs=inputs, device=work.crf_device) as entry:
         folder.begin()
         undecided = _make_all(job, work, folder)
         entry.metrics |= {"images": len(work.images), "undecided": round(undecided, 6)}
-        entry.notes |= task.figures
+        entry.notes |= {**task.figures, "crf": f"{work.settings.crf} on {work.crf_device}"}
         entry.outputs["labels"] = run.output_of_folder(folder.path, "*.png")
     work.reporter.info(f"Confident labels: {task.describe}, {100 * undecided:.1f} % undecided")
     return folder.path
@@ -85,5 +86,5 @@ def _make_all(job: LabelJob, work: MaskWork, folder: ItemFolder) -> float:
 
         for sample in kept:
             receive(sample, job.tally_of_kept(sample))
-        run_over(job, todo, receive, workers=min(work.workers, len(todo)), name_of=lambda sample: sample.id)
+        run_over(job, todo, receive, workers=work.crf_workers(len(todo)), name_of=lambda sample: sample.id)
     return undecided / max(1, pixels)

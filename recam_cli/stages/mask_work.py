@@ -6,11 +6,15 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from recam_cli.core.cams.store import Seed, read_seed
-from recam_cli.core.data.samples import ImageSet
-from recam_cli.core.errors import UsageError
+from recam_cli.core.data.samples import ImageSet, Sample
+from recam_cli.core.errors import DataError, UsageError
+from recam_cli.core.masks.crf import resolve_backend
 from recam_cli.core.reporter import Progress, Reporter
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.make_masks import MakeMasksSettings
@@ -51,6 +55,29 @@ class MaskWork:
         """Processes to work with, at most one per image."""
         return worker_count(self.settings.workers, len(self.images))
 
+    def seed_of(self, sample: Sample, image: np.ndarray) -> Seed:
+        """Read the seed of `sample`, whose photograph is `image`, uint8 (H, W, 3).
+
+        Raises:
+            DataError: missing, damaged, or made of another photograph or other labels.
+        """
+        seed = read_seed(self.seeds / f"{sample.id}.npz")
+        seed.require_labels(sample.id, sample.labels)
+        try:
+            seed.require_size(image.shape[0], image.shape[1])
+        except DataError as error:
+            raise DataError(f"{sample.id}: {error.message}", remedy=error.remedy) from None
+        return seed
+
+    @cached_property
+    def crf_device(self) -> str:
+        """What the dense CRF runs on: as `crf_device`."""
+        return crf_device(self.settings)
+
+    def crf_workers(self, items: int) -> int:
+        """Return the processes that refine `items` images: none beside this one where a GPU does it."""
+        return worker_count(self.settings.workers, items) if self.crf_device == "cpu" else 0
+
     def seeds_in(self, folder: Path, progress: Progress) -> Iterator[Seed]:
         """Read the seeds of the split in `folder` one at a time."""
         for sample in self.images:
@@ -76,6 +103,35 @@ class Threshold:
         return notes | ({"label_free_threshold": self.value} if self.chosen == "label-free" else {})
 
 
+@dataclass(frozen=True)
+class InstancesResult:
+    """What was made of instance maps.
+
+    Attributes:
+        folder: of `<id>.png` and `<id>.json`.
+        made: maps made by this call.
+        kept: maps of the same settings that were there before.
+        instances: how many instances all maps show.
+        moved: where maps of other settings were moved, if so.
+    """
+
+    folder: Path
+    made: int
+    kept: int
+    instances: int
+    moved: Path | None = None
+
+    def as_dict(self) -> dict[str, str | int | None]:
+        """Return it JSON-ready."""
+        return {
+            "folder": str(self.folder),
+            "made": self.made,
+            "kept": self.kept,
+            "instances": self.instances,
+            "moved": str(self.moved) if self.moved else None,
+        }
+
+
 def parse_threshold(text: str, option: str = "--threshold") -> float | None:
     """Return the number in [0, 1], or None for "auto"; `option` is named in errors.
 
@@ -91,6 +147,20 @@ def parse_threshold(text: str, option: str = "--threshold") -> float | None:
     if not 0 <= value <= 1:
         raise UsageError(f"{option}: {text!r} is neither {AUTO} nor a number from 0 to 1")
     return value
+
+
+def crf_device(settings: MakeMasksSettings) -> str:
+    """Return what the dense CRF runs on: the stage's device where that is a CUDA GPU and the CRF is native, else "cpu".
+
+    Raises:
+        UsageError: the device is absent.
+    """
+    if resolve_backend(settings.crf) != "native" or settings.refine == "none":
+        return "cpu"
+    from recam_cli.core.hardware import choose_device
+
+    device = choose_device(settings.device)
+    return str(device) if device.type == "cuda" else "cpu"
 
 
 def worker_count(wanted: int | None, items: int) -> int:

@@ -34,6 +34,7 @@ def guide(work: MaskWork, *, threshold: float, floor: float) -> Guide:
     """
     given, device, alpha = work.settings.psa_weights, choose_device(work.settings.device), work.settings.psa_walk_alpha
     if given is not None:
-        return Guide(AFFINITY.name, load_branch(given, AFFINITY, device), sha256_of(given), floor, alpha)
-    net, digest = train_psa.run(work, labels=psa_labels.run(work, floor=floor))
-    return Guide(AFFINITY.name, net, digest, floor, alpha)
+        net, weights = load_branch(given, AFFINITY, device), given
+    else:
+        net, weights = train_psa.run(work, labels=psa_labels.run(work, floor=floor))
+    return Guide(AFFINITY.name, net, weights, sha256_of(weights), floor, alpha)

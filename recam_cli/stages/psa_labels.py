@@ -28,7 +28,7 @@ def run(work: MaskWork, *, floor: float) -> Path:
         DataError: an image or a seed cannot be used.
     """
     settings = part_of(PsaLabelsSettings, work.settings)
-    rule = AgreeingAlphas(settings.psa_low_alpha, settings.psa_high_alpha, floor, settings.crf)
+    rule = AgreeingAlphas(settings.psa_low_alpha, settings.psa_high_alpha, floor, settings.crf, work.crf_device)
     return mask_labels.run(
         work,
         mask_labels.LabelTask(

@@ -8,10 +8,9 @@ from pathlib import Path
 import torch
 
 from recam_cli.core.affinity.spread import WalkNet, spread_seeds
-from recam_cli.core.cams.store import read_seed, write_seed
+from recam_cli.core.cams.store import write_seed
 from recam_cli.core.data.reading import PhotoBatch, read_batches
 from recam_cli.core.data.transforms import to_tensor
-from recam_cli.core.errors import DataError
 from recam_cli.core.hardware import autocast, choose_device, choose_precision
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.run import result_settings, stage_fingerprint
@@ -31,13 +30,15 @@ class Guide:
     Attributes:
         kind: of walk, "irn" or "psa"; the network is recorded under it.
         net: the network, on its device.
-        digest: its file's SHA-256.
+        weights: its file.
+        digest: of what of the file the walk depends on.
         floor: what is taken off the seeds' scores before.
         alpha: the walking background's exponent; None where none walks.
     """
 
     kind: str
     net: WalkNet
+    weights: Path
     digest: str
     floor: float
     alpha: float | None = None
@@ -82,7 +83,7 @@ def run(work: MaskWork, guide: Guide) -> Path:
         with reporter.track("Random walk", len(images)) as progress:
             progress.advance(len(images) - len(todo))
             for batch in read:
-                _walk(batch, work.seeds, folder, guide, settings)
+                _walk(batch, work, folder, guide, settings)
                 progress.advance(len(batch.samples))
         entry.metrics |= {"images": len(images), "made": len(todo)}
         entry.notes |= {"floor": guide.floor}
@@ -91,20 +92,14 @@ def run(work: MaskWork, guide: Guide) -> Path:
 
 
 @torch.inference_mode()
-def _walk(batch: PhotoBatch, seeds: Path, folder: ItemFolder, guide: Guide, settings: RandomWalkSettings) -> None:
+def _walk(batch: PhotoBatch, work: MaskWork, folder: ItemFolder, guide: Guide, settings: RandomWalkSettings) -> None:
     device = choose_device(settings.device)
     pixels = torch.stack([to_tensor(image) for image in batch.images]).to(device)
     if device.type != "mps":
         pixels = pixels.contiguous(memory_format=torch.channels_last)
     with autocast(device, choose_precision(settings.precision, device)):
         walk = guide.net.walk(pixels, radius=settings.walk_radius, beta=settings.beta_of(guide.kind))
-    found = [read_seed(seeds / f"{sample.id}.npz") for sample in batch.samples]
-    for sample, image, seed in zip(batch.samples, batch.images, found, strict=True):
-        seed.require_labels(sample.id, sample.labels)
-        try:
-            seed.require_size(image.shape[0], image.shape[1])
-        except DataError as error:
-            raise DataError(f"{sample.id}: {error.message}", remedy=error.remedy) from None
+    found = [work.seed_of(sample, image) for sample, image in zip(batch.samples, batch.images, strict=True)]
     walked = spread_seeds(found, walk, floor=guide.floor, alpha=guide.alpha, steps=settings.walk_steps)
     for sample, seed in zip(batch.samples, walked, strict=True):
         write_seed(folder.file(sample.id), seed)

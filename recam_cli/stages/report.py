@@ -13,7 +13,13 @@ from recam_cli.core.errors import RecamError
 from recam_cli.core.report.canvas import jpeg_bytes, png_bytes, stack
 from recam_cli.core.report.html import Picture, ReportData, render_report
 from recam_cli.core.report.log import read_log
-from recam_cli.core.report.run_curves import class_pictures, stacked, threshold_pictures, training_curves
+from recam_cli.core.report.run_curves import (
+    class_pictures,
+    coverage_pictures,
+    stacked,
+    threshold_pictures,
+    training_curves,
+)
 from recam_cli.core.report.run_figures import (
     OWN_STAGE,
     Evaluation,
@@ -69,6 +75,7 @@ def run(resolved: Resolved[ReportSettings], run: Run, reporter: Reporter) -> Rep
         sheets = _sheets(settings, run, reporter)
         scored = evaluations(run)
         curves = [*training_curves(run, read_log(run.path / METRICS_NAME)), *threshold_pictures(scored)]
+        curves += coverage_pictures(scored)
         all_curves = [*curves, *class_pictures(run, scored)]
         write_text(folder / PAGE, render_report(_page(run, scored, curves, sheets)))
         written = [folder / PAGE]

@@ -38,11 +38,13 @@ class Spread:
         folder: of `<id>.npz`.
         inputs: what masks made from them depend on.
         cut: the background's score among them.
+        guide: what they walked by.
     """
 
     folder: Path
     inputs: dict[str, str]
     cut: Threshold
+    guide: random_walk.Guide
 
 
 def check(settings: MakeMasksSettings, kind: str) -> None:
@@ -70,11 +72,12 @@ def spread(work: MaskWork, kind: str, threshold: float) -> Spread:
         UsageError, DataError, TrainingError: as the parts do.
     """
     floor = _floor(work.settings, threshold)
-    folder = random_walk.run(work, REFINERS[kind].guide(work, threshold=threshold, floor=floor))
+    guide = REFINERS[kind].guide(work, threshold=threshold, floor=floor)
+    folder = random_walk.run(work, guide)
     stage = random_walk.STAGE + work.suffix
     cut = _choose_cut(work, folder, threshold)
     inputs = work.inputs | {stage: work.run.require(stage).fingerprint, "walk_threshold": f"{cut.value:.4f}"}
-    return Spread(folder, inputs, cut)
+    return Spread(folder, inputs, cut, guide)
 
 
 def _floor(settings: MakeMasksSettings, threshold: float) -> float:

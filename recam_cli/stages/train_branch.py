@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic
 
@@ -16,7 +18,7 @@ from recam_cli.core.models.segmenter_start import Start, find_start, resolve_bac
 from recam_cli.core.runs.files import sha256_of
 from recam_cli.core.runs.run import stage_fingerprint
 from recam_cli.core.settings.resolve import Resolved
-from recam_cli.core.training.branch_training import Lesson, train_branch
+from recam_cli.core.training.branch_training import Lesson, Place, train_branch
 from recam_cli.core.training.loader import TrainingImages
 from recam_cli.stages.mask_work import MaskWork
 
@@ -32,21 +34,25 @@ class TrainTask(Generic[Net]):
         lesson: how it is trained.
         labels: folder of its confident labels.
         labels_stage: which made them, without the variant's suffix.
+        serves: other settings whose network serves as well.
+        facts: what else than the backbone builds the network.
     """
 
     kind: BranchKind[Net]
     settings: Any
     init: str
-    lesson: Lesson
+    lesson: Lesson[Net]
     labels: Path
     labels_stage: str
+    serves: tuple[Any, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def run(work: MaskWork, task: TrainTask[Net]) -> tuple[Net, str]:
+def run(work: MaskWork, task: TrainTask[Net]) -> tuple[Net, Path]:
     """Train the network, or load it where it has been trained with the same settings on the same labels.
 
     Returns:
-        The network, in evaluation mode on the device asked for, and its file's SHA-256.
+        The network, in evaluation mode on the device asked for, and its file.
 
     Raises:
         UsageError: an absent device, or a backbone that cannot be had.
@@ -61,29 +67,22 @@ def run(work: MaskWork, task: TrainTask[Net]) -> tuple[Net, str]:
     inputs = {labels_name: run.require(labels_name).fingerprint, "weights": start.sha256 or start.origin}
     path = kind.file(run.path, work.suffix)
     done = run.entry(name)
-    if done is not None and done.fingerprint == stage_fingerprint(name, settings, inputs) and path.is_file():
-        digest = sha256_of(path)
-        if digest == done.outputs[kind.name].sha256:
-            work.reporter.info(f"{kind.describe.capitalize()}: kept {path}")
-            return load_branch(path, kind, device), digest
-    net = on_device(_build(kind, start, settings.seed), device)
+    serve = {stage_fingerprint(name, one, inputs) for one in (settings, *task.serves)}
+    served = done is not None and done.fingerprint in serve and path.is_file()
+    if done is not None and served and sha256_of(path) == done.outputs[kind.name].sha256:
+        work.reporter.info(f"{kind.describe.capitalize()}: kept {path}")
+        return load_branch(path, kind, device), path
+    net = on_device(_build(task, start), device)
     with run.stage(name, Resolved(settings, work.resolved.sources), inputs=inputs, device=str(device)) as entry:
         title = f"{kind.describe.capitalize()} on {len(images)} images"
         work.reporter.info(f"{title}, its frozen backbone from {start.origin}")
-        last = train_branch(
-            net,
-            _data(work, task),
-            task.lesson,
-            device=device,
-            precision=choose_precision(settings.precision, device),
-            workers=settings.workers,
-            reporter=work.reporter,
-            log=lambda **values: run.log(stage=name, **values),
-        )
+        place = Place(device, choose_precision(settings.precision, device), settings.workers, work.reporter)
+        log = partial(run.log, stage=name)
+        last = train_branch(net, _data(work, task), task.lesson, place, log)
         save_branch(path, kind, net, epochs=task.lesson.epochs, images=len(images))
         entry.metrics |= last
         entry.outputs[kind.name] = run.output_of_file(path)
-    return net.eval(), sha256_of(path)
+    return net.eval(), path
 
 
 def _data(work: MaskWork, task: TrainTask[Net]) -> TrainingImages:
@@ -98,7 +97,8 @@ def _data(work: MaskWork, task: TrainTask[Net]) -> TrainingImages:
     )
 
 
-def _build(kind: BranchKind[Net], start: Start, seed: int) -> Net:
+def _build(task: TrainTask[Net], start: Start) -> Net:
+    kind, seed = task.kind, task.settings.seed
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
@@ -107,6 +107,6 @@ def _build(kind: BranchKind[Net], start: Start, seed: int) -> Net:
             raise DataError(f"{start.origin}: {error}", remedy=f"Choose another --{kind.name}-init") from None
     if start.stages is not None:
         backbone.load_state_dict(start.stages)
-    net = kind.build(backbone)
+    net = kind.build(backbone, **task.facts)
     net.reset(torch.Generator().manual_seed(seed))
     return net

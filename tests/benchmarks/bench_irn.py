@@ -28,7 +28,9 @@ def _notes(run, name):
 def _copied(source, run):
     """Return the copy of a finished run, without its masks and what was made from them."""
     if not run.is_dir():
-        leave_out = shutil.ignore_patterns("masks*", "segmenter*", "predictions*", "costs.json", "visualize")
+        leave_out = shutil.ignore_patterns(
+            "masks*", "confidence*", "segmenter*", "predictions*", "costs.json", "visualize"
+        )
         shutil.copytree(source, run, ignore=leave_out)
     return run
 

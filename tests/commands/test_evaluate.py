@@ -20,6 +20,8 @@ def test_the_terminal_says_how_each_threshold_was_chosen(made):
     masks = recam("evaluate", "--of", "masks", "--run", made.path, "--quiet")
     assert "threshold 0.300 (given)" in masks.out
     assert str(made.path / "evaluation" / "masks-train.csv") in masks.out
+    assert "as objects" in masks.out and str(made.path / "evaluation" / "masks-train-coverage.csv") in masks.out
+    assert "as objects" not in swept.out
 
 
 def test_a_run_and_two_folders_exclude_each_other(made):

@@ -6,11 +6,14 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
+from recam_cli.core import hardware
 from recam_cli.core.cams.store import Seed, write_seed
 from recam_cli.core.data.images import read_image, read_mask, write_image
 from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.errors import DataError, RecamError, RunError, UsageError
+from recam_cli.core.masks import crf
 from recam_cli.core.masks.refine import refine_seed
 from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.runs.manifest import StageEntry
@@ -18,7 +21,7 @@ from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.make_masks import MakeMasksSettings
 from recam_cli.core.settings.resolve import resolve
 from recam_cli.stages import make_masks
-from recam_cli.stages.mask_work import parse_threshold
+from recam_cli.stages.mask_work import crf_device, parse_threshold
 from tests.helpers.tiny_data import TINY_SIZE, draw_photo, make_custom, tiny_labels
 
 IMAGES = 4
@@ -101,6 +104,46 @@ def test_worker_processes_make_the_same_bytes(run, data, tmp_path):
     assert {p.name: p.read_bytes() for p in (run.path / "masks").glob("*.png")} == alone
 
 
+def test_a_gpu_refines_in_this_process_and_makes_the_same_masks(run, data, tmp_path, monkeypatch):
+    make(run, data, crf="native")
+    on_cpu = {p.name: p.read_bytes() for p in (run.path / "masks").glob("*.png")}
+    (run.path / "masks").rename(tmp_path / "on_cpu")
+    monkeypatch.setattr(hardware, "choose_device", lambda name: torch.device("cuda", 1))
+    asked = []
+
+    def in_torch(image, labels, parameters, device):
+        asked.append(device)
+        return crf.BACKENDS["torch"](image, labels, parameters, "cpu")
+
+    monkeypatch.setattr(crf, "_torch", in_torch)
+
+    make(run, data, crf="native", workers=2)
+
+    assert set(asked) == {"cuda:1"}
+    assert len(asked) == IMAGES + 1  # and the check before
+    assert {p.name: p.read_bytes() for p in (run.path / "masks").glob("*.png")} == on_cpu
+    entry = Run.open(run.path).require("make-masks")
+    assert entry.notes["crf"] == "native on cuda:1"
+    assert entry.device == "cuda:1"
+    assert entry.settings["crf"] == "native"
+
+
+@pytest.mark.parametrize(
+    ("wish", "device", "found"),
+    [
+        ({"crf": "native"}, "cuda", "cuda"),
+        ({"crf": "native"}, "mps", "cpu"),
+        ({"crf": "native"}, "cpu", "cpu"),
+        ({"crf": "pydensecrf"}, "cuda", "cpu"),
+        ({"crf": "native", "refine": "none"}, "cuda", "cpu"),
+    ],
+)
+def test_only_the_native_crf_on_cuda_leaves_the_cpu(data, wish, device, found, monkeypatch):
+    monkeypatch.setattr(hardware, "choose_device", lambda name: torch.device(device))
+
+    assert crf_device(settings_of(data, **wish).settings) == found
+
+
 def test_without_refining_the_mask_is_the_seed_at_the_threshold(run, data, monkeypatch):
     monkeypatch.setitem(sys.modules, "recam_cli.core.masks.native_crf", None)
 
@@ -125,7 +168,12 @@ def test_the_manifest_says_what_was_done(run, data):
     result = make(run, data)
 
     entry = Run.open(run.path).require("make-masks")
-    assert entry.notes == {"threshold": 0.3, "threshold_chosen": "given", "how": "given as --threshold"}
+    assert entry.notes == {
+        "threshold": 0.3,
+        "threshold_chosen": "given",
+        "how": "given as --threshold",
+        "crf": "native on cpu",
+    }
     assert entry.outputs["masks"].count == IMAGES
     assert entry.inputs == {"make-seeds": "of make-seeds"}
     pixels = np.stack(list(masks_in(run.path / "masks").values()))

@@ -42,9 +42,18 @@ def test_the_page_shows_figures_curves_pictures_and_settings(full):
     assert reporter.warnings == []
     page = result.page.read_text(encoding="utf-8")
     assert result.page == full.path / "report.html"
-    for text in ("CAM seeds", "ReCAM seeds", "ReCAM masks", "Loss of train-cls", "mAP", "recam_epochs", *TINY_CLASSES):
+    for text in (
+        "CAM seeds",
+        "ReCAM seeds",
+        "ReCAM masks",
+        "Loss of train-cls",
+        "Masks by confidence",
+        "mAP",
+        "recam_epochs",
+        *TINY_CLASSES,
+    ):
         assert text in page
-    assert page.count("data:image/png") == 2 and page.count("data:image/jpeg") == 1
+    assert page.count("data:image/png") == 3 and page.count("data:image/jpeg") == 1
     assert "http://" not in page and "<script" not in page
     assert read_image(result.curves).shape[0] > 1000
     assert read_image(result.sheet).shape[1] > 5 * 100

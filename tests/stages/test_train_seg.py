@@ -229,6 +229,17 @@ def test_a_mask_of_another_size_is_refused_before_training(run, data):
     assert "train-seg" not in Run.open(run.path).manifest.stages
 
 
+@pytest.mark.parametrize("undecided", [1, 4])
+def test_masks_that_are_undecided_everywhere_do_no_harm(run, data, undecided):
+    for i in range(undecided):
+        write_mask(run.path / "masks" / f"img_{i:03d}.png", np.full(TINY_SIZE, 255, np.uint8))
+
+    result = train(run, data, epochs=2, batch_size=1)
+
+    assert np.isfinite(result.loss)
+    assert result.loss == 0.0 if undecided == 4 else result.loss > 0.0
+
+
 def test_a_mask_of_unknown_values_is_named(run, data):
     write_mask(run.path / "masks" / "img_001.png", np.full(TINY_SIZE, 9, np.uint8))
 

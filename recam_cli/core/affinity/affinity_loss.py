@@ -14,7 +14,6 @@ from torch.autograd.function import once_differentiable
 
 from recam_cli.core.affinity.label_pairs import (
     EPSILON,
-    Grid,
     PairLoss,
     fitting_radius,
     grid_pairs,
@@ -36,9 +35,7 @@ def affinity_loss(features: Tensor, labels: Tensor, *, radius: int = RADIUS) -> 
         radius: of the pairs.
     """
     height, width = features.shape[2:]
-    grid = grid_pairs(height, width, radius)
-    grid = Grid(grid.first.to(features.device), grid.steps, grid.second.to(features.device))
-    pairs = label_pairs(labels, grid)
+    pairs = label_pairs(labels, grid_pairs(height, width, radius).to(features.device))
     distances: Tensor = _Distances.apply(features.float(), fitting_radius(height, width, radius))  # type: ignore[no-untyped-call]
     return pair_loss(
         -torch.log(torch.exp(-distances) + EPSILON), -torch.log(1 + EPSILON - torch.exp(-distances)), pairs

@@ -26,8 +26,7 @@ def boundary_loss(logits: Tensor, labels: Tensor, *, radius: int = RADIUS) -> Pa
         labels: confident labels on the same grid, integer (B, h, w), 255 undecided.
         radius: of the pairs.
     """
-    grid = grid_pairs(logits.shape[1], logits.shape[2], radius)
-    grid = Grid(grid.first.to(logits.device), grid.steps, grid.second.to(logits.device))
+    grid = grid_pairs(logits.shape[1], logits.shape[2], radius).to(logits.device)
     highest: Tensor = _PathMaximum.apply(torch.sigmoid(logits.float()).flatten(1), grid)  # type: ignore[no-untyped-call]
     alike = -torch.log(1 - highest + EPSILON)
     parted = -torch.log(highest + EPSILON)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from recam_cli.core.affinity.pairs import offsets, path
+from recam_cli.core.affinity.pairs import Offset, offsets, path
 from recam_cli.core.data.samples import BACKGROUND, IGNORE
 
 EPSILON = 1e-5
@@ -27,11 +27,17 @@ class Grid(NamedTuple):
         first: int64 (S,), cells that have a neighbour at every offset within the grid, row by row.
         steps: per offset, how far its path's cells lie from the first one (int64, the second cell's among them).
         second: int64 (O,), how far the second cell lies from the first one.
+        of: the offsets, in the same order.
     """
 
     first: Tensor
     steps: tuple[tuple[int, ...], ...]
     second: Tensor
+    of: tuple[Offset, ...]
+
+    def to(self, device: torch.device) -> Grid:
+        """Return it with its tensors on `device`."""
+        return self._replace(first=self.first.to(device), second=self.second.to(device))
 
 
 def fitting_radius(height: int, width: int, radius: int) -> int:
@@ -49,7 +55,7 @@ def grid_pairs(height: int, width: int, radius: int) -> Grid:
     first = (rows[:, None] * width + columns).flatten()
     of = offsets(radius)
     steps = tuple(tuple(step.dy * width + step.dx for step in path(offset)) for offset in of)
-    return Grid(first, steps, torch.tensor([o.dy * width + o.dx for o in of]))
+    return Grid(first, steps, torch.tensor([o.dy * width + o.dx for o in of]), of)
 
 
 class Pairs(NamedTuple):
@@ -77,6 +83,10 @@ class PairLoss(NamedTuple):
     background: Tensor
     same: Tensor
     different: Tensor
+
+    def means(self) -> dict[str, Tensor]:
+        """Return the three means by name."""
+        return {"background": self.background, "same": self.same, "different": self.different}
 
 
 def pair_loss(alike: Tensor, parted: Tensor, pairs: Pairs) -> PairLoss:

@@ -29,6 +29,10 @@ class Walk(NamedTuple):
     transition: Transition
     passable: Tensor | None = None
 
+    def start(self, scores: Tensor) -> Tensor:
+        """Return what of `scores` (B, C, h, w), on the walk's grid, walks."""
+        return scores if self.passable is None else scores * self.passable[:, None]
+
 
 class WalkNet(Protocol):
     """A network that knows how scores may walk on an image."""
@@ -106,9 +110,7 @@ def _walked(scores: Tensor, walk: Walk, steps: int) -> Tensor:
     coarse = (height, width) != (walk.transition.height, walk.transition.width)
     if coarse:  # the last cells of an odd number are means of what there is of them
         scores = F.avg_pool2d(scores, 2, ceil_mode=True, count_include_pad=False)
-    if walk.passable is not None:
-        scores = scores * walk.passable[:, None]
-    walked = walk.transition.walk(scores, steps)
+    walked = walk.transition.walk(walk.start(scores), steps)
     if coarse:
         walked = F.interpolate(walked, scale_factor=2, mode="bilinear", align_corners=False)
     return walked[:, :, :height, :width]

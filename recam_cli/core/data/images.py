@@ -107,6 +107,19 @@ def read_mask(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
             return np.array(image)
 
 
+def read_grey(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Read an 8-bit greyscale PNG, as `write_grey` writes it: uint8 (H, W).
+
+    Raises:
+        DataError: missing, truncated, or of other pixels.
+    """
+    with _open(path, ("PNG",), max_pixels, "greyscale PNG") as image, _decoding(path, "greyscale PNG"):
+        if image.mode != "L":
+            raise DataError(f"{path}: pixels of mode {image.mode}, not 8-bit grey", remedy="Restore the file")
+        image.load()
+        return np.array(image)
+
+
 def _open(path: Path, formats: tuple[str, ...], max_pixels: int, what: str) -> Image.Image:
     if Image.MAX_IMAGE_PIXELS is not None and max_pixels > 2 * Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = max_pixels  # the user asked for images above Pillow's own bound
@@ -166,6 +179,13 @@ def write_mask(path: Path, mask: np.ndarray) -> None:
     """Write a uint8 (H, W) mask of class ids as a palette PNG in VOC colours, whole or not at all."""
     image = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8)).convert("P")
     image.putpalette(PALETTE.tobytes())
+    with atomic_file(path) as file:
+        image.save(file, format="PNG")
+
+
+def write_grey(path: Path, pixels: np.ndarray) -> None:
+    """Write uint8 (H, W) pixels as a greyscale PNG, whole or not at all."""
+    image = Image.fromarray(np.ascontiguousarray(pixels, dtype=np.uint8))
     with atomic_file(path) as file:
         image.save(file, format="PNG")
 

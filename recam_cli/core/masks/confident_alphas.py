@@ -30,13 +30,14 @@ class AgreeingAlphas:
         low: α of sure objects; published: 4.
         high: α of sure background; published: 32.
         floor: taken off the maps before; 0 as published, for maps whose background is near 0.
-        backend: the dense CRF's; its parameters are the published ones, on soft scores.
+        backend, device: the dense CRF's; its parameters are the published ones, on soft scores.
     """
 
     low: float = 4.0
     high: float = 32.0
     floor: float = 0.0
     backend: BackendName = "auto"
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if not 0 < self.low <= self.high:
@@ -56,7 +57,7 @@ class AgreeingAlphas:
             DataError: image and seed do not belong together.
             UsageError: the CRF's backend is not installed, or `floor` lies outside [0, 1).
         """
-        how = Refinement(parameters=PSA, unary="soft", scaling="share", backend=self.backend)
+        how = Refinement(parameters=PSA, unary="soft", scaling="share", backend=self.backend, device=self.device)
         refiner = SeedRefiner(image, replace(seed, maps=without_floor(seed.maps, self.floor)), how)
         objects, background = refiner.masks_of([fading_scores(refiner.maps, alpha) for alpha in (self.low, self.high)])
         return np.where(objects == background, objects, IGNORE).astype(np.uint8)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol
 
@@ -22,6 +23,9 @@ import numpy as np
 from recam_cli.core.errors import DataError, UsageError
 
 BackendName = Literal["auto", "native", "pydensecrf"]
+AnyBackend = BackendName | Literal["torch"]
+"""Native is compiled for the CPU, and made of torch's operations on a CUDA GPU, with the same result to 1e-4; "torch"
+are these on any device, for tests. Apple's MPS knows no double precision: there, native stays on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,20 @@ def _native(image: np.ndarray, labels: int, parameters: CrfParameters) -> Infere
     )
 
 
+def _torch(image: np.ndarray, labels: int, parameters: CrfParameters, device: str = "cpu") -> Inference:
+    import torch
+
+    from recam_cli.core.masks.torch_crf import torch_inference
+
+    return torch_inference(
+        image,
+        gaussian=(parameters.gaussian_sxy, parameters.gaussian_compat),
+        bilateral=(parameters.bilateral_sxy, parameters.bilateral_srgb, parameters.bilateral_compat),
+        iterations=parameters.iterations,
+        device=torch.device(device),
+    )
+
+
 def _pydensecrf(image: np.ndarray, labels: int, parameters: CrfParameters) -> Inference:
     library = _import_pydensecrf()
     height, width = image.shape[:2]
@@ -128,7 +146,7 @@ def _import_pydensecrf() -> Any:
     return library
 
 
-BACKENDS: dict[str, Backend] = {"native": _native, "pydensecrf": _pydensecrf}
+BACKENDS: dict[str, Backend] = {"native": _native, "torch": _torch, "pydensecrf": _pydensecrf}
 """Dense CRF implementations by name; a new one is a function and a line here."""
 
 
@@ -153,11 +171,13 @@ class DenseCrf:
         labels: int,
         parameters: CrfParameters = IRN,
         *,
-        backend: BackendName = "auto",
+        backend: AnyBackend = "auto",
+        device: str = "cpu",
     ) -> None:
         """Prepare the CRF of `image` uint8 (H, W, 3) RGB for `labels` ≥ 1.
 
-        With one label there is nothing to decide, and the backend is not asked.
+        With one label there is nothing to decide, and the backend is not asked. `device` names what the native backend
+        runs on: a GPU where it is "cuda" or "cuda:<i>", else the CPU.
 
         Raises:
             UsageError: the backend is unknown or not installed, or the arguments have the wrong shape or
@@ -170,7 +190,7 @@ class DenseCrf:
         self.shape = (labels, image.shape[0], image.shape[1])
         self._infer: Inference = _only_label
         if labels > 1:
-            self._infer = _backend(backend)(np.ascontiguousarray(image), labels, parameters)
+            self._infer = _backend(backend, device)(np.ascontiguousarray(image), labels, parameters)
 
     def infer(self, unary_energy: np.ndarray) -> np.ndarray:
         """Return each pixel's distribution over the labels.
@@ -201,18 +221,22 @@ class DenseCrf:
         return self._infer([np.ascontiguousarray(unary, dtype=np.float32) for unary in unary_energies])
 
 
-def check_backend(backend: BackendName = "auto") -> None:
+def check_backend(backend: BackendName = "auto", device: str = "cpu") -> None:
     """Find out, before many images are begun, whether the backend works, on one pixel.
 
     Raises:
         UsageError: it is unknown or not installed.
     """
-    DenseCrf(np.zeros((1, 1, 3), dtype=np.uint8), 2, backend=backend)
+    DenseCrf(np.zeros((1, 1, 3), dtype=np.uint8), 2, backend=backend, device=device)
 
 
-def _backend(name: BackendName) -> Backend:
+def _backend(name: AnyBackend, device: str) -> Backend:
+    if name != "torch":
+        name = resolve_backend(name)
+    if name == "torch" or (name == "native" and device.startswith("cuda")):
+        return partial(_torch, device=device)
     try:
-        return BACKENDS[resolve_backend(name)]
+        return BACKENDS[name]
     except KeyError:
         raise UsageError(f"unknown dense CRF backend {name}", remedy=f"Known are auto, {', '.join(BACKENDS)}") from None
 

@@ -7,11 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from recam_cli.core.cams.store import read_seed
+from recam_cli.core.cams.store import label_of, read_seed
 from recam_cli.core.data.images import read_image, read_mask, write_mask
-from recam_cli.core.data.samples import BACKGROUND, Sample
+from recam_cli.core.data.samples import BACKGROUND, IGNORE, Sample
+from recam_cli.core.masks.confidence import (
+    MEAN_FIELD_TEMPERATURE,
+    confidence_levels,
+    mean_confidence,
+    read_confidence,
+    unsure,
+    write_confidence,
+)
 from recam_cli.core.masks.crf import CrfParameters
-from recam_cli.core.masks.refine import Refinement, refine_seed
+from recam_cli.core.masks.refine import Refinement, SeedRefiner
+from recam_cli.core.masks.unary import probabilities, seed_scores
 from recam_cli.core.settings.make_masks import MakeMasksSettings
 
 
@@ -22,110 +31,177 @@ class MaskTally:
     Attributes:
         pixels: all of them.
         background: those of value 0.
+        undecided: those of value 255.
         lost: labelled classes of which the mask has no pixel.
+        levels: sum of the confidence levels over all pixels.
+        object_levels: their sum over the pixels of classes.
     """
 
     pixels: int
     background: int
+    undecided: int
     lost: int
+    levels: int
+    object_levels: int
+
+    @property
+    def objects(self) -> int:
+        """Pixels of classes."""
+        return self.pixels - self.background - self.undecided
 
 
 @dataclass(frozen=True)
 class MaskJob:
-    """Makes the mask of one sample: calls itself with the sample, writes `<id>.png`, returns the tally.
+    """Makes the mask of one sample: calls itself with the sample, writes confidence and mask, returns the tally.
 
     Attributes:
         seeds: folder of `<id>.npz`.
         masks: folder of `<id>.png`.
+        confidences: folder of `<id>.png`, the masks' confidence levels.
         threshold: the background's score.
-        how: the dense CRF, or None to cut the seed at the threshold only.
+        how: the dense CRF; without it, how scores become a distribution.
+        crf: whether the dense CRF refines, or the seed is cut at the threshold only.
+        ignore_below: pixels of a lower confidence become 255; 0: none.
         max_pixels: largest accepted image.
     """
 
     seeds: Path
     masks: Path
+    confidences: Path
     threshold: float
-    how: Refinement | None
+    how: Refinement
+    crf: bool
+    ignore_below: float
     max_pixels: int
 
     def __call__(self, sample: Sample) -> MaskTally:
-        """Make and write the sample's mask.
+        """Make and write the sample's confidence, and then its mask, so that a mask that is there has its confidence.
 
         Raises:
             DataError: its image or seed cannot be used, or they do not belong together.
-            RunError: the mask cannot be written.
+            RunError: a file cannot be written.
         """
-        mask = self.mask_of(sample)
+        mask, levels = self.mask_of(sample)
+        write_confidence(self.confidences / f"{sample.id}.png", levels)
         write_mask(self.masks / f"{sample.id}.png", mask)
-        return tally(mask, sample)
+        return tally(mask, levels, sample)
 
-    def mask_of(self, sample: Sample) -> np.ndarray:
-        """Return the sample's mask, uint8 (H, W), without writing it; errors as above."""
+    def mask_of(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sample's mask and its confidence levels, each uint8 (H, W), without writing them; errors alike."""
         seed = read_seed(self.seeds / f"{sample.id}.npz")
         seed.require_labels(sample.id, sample.labels)
-        if self.how is None:
-            return seed.label(self.threshold)
-        image = read_image(sample.image, max_pixels=self.max_pixels)
-        return refine_seed(image, seed, self.threshold, self.how)
+        if self.crf:
+            image = read_image(sample.image, max_pixels=self.max_pixels)
+            refiner = SeedRefiner(image, seed, self.how)
+            distribution = refiner.probabilities(self.threshold)
+            mask = np.asarray(refiner.values[distribution.argmax(axis=0)])
+            levels = confidence_levels(distribution, temperature=MEAN_FIELD_TEMPERATURE)
+        else:
+            maps = seed.upsampled()
+            mask = label_of(maps, seed.classes, self.threshold)
+            scores = seed_scores(maps, self.threshold)
+            shares = probabilities(scores, self.how.scaling, temperature=self.how.temperature)
+            levels = confidence_levels(shares)
+        mask[unsure(levels, self.ignore_below)] = IGNORE
+        return mask, levels
 
     def tally_of_kept(self, sample: Sample) -> MaskTally:
         """Return the tally of a mask that is there already.
 
         Raises:
-            DataError: it cannot be read.
+            DataError: it or its confidence cannot be read.
         """
-        return tally(read_mask(self.masks / f"{sample.id}.png", max_pixels=self.max_pixels), sample)
+        mask = read_mask(self.masks / f"{sample.id}.png", max_pixels=self.max_pixels)
+        path = self.confidences / f"{sample.id}.png"
+        return tally(mask, read_confidence(path, mask.shape, max_pixels=self.max_pixels), sample)
 
 
 class Summary:
-    """Adds up the tallies of many masks."""
+    """Adds up the tallies of many masks; the order they come in does not matter.
+
+    Attributes:
+        tallies: of each mask, by image id.
+    """
 
     def __init__(self) -> None:
         self.made = 0
         self.kept = 0
-        self.lost_classes = 0
+        self.tallies: dict[str, MaskTally] = {}
         self._pixels = 0
         self._background = 0
+        self._undecided = 0
 
-    def make(self, one: MaskTally) -> None:
-        """Count a mask made now."""
+    def make(self, image: str, one: MaskTally) -> None:
+        """Count the mask of image id `image`, made now."""
         self.made += 1
-        self._add(one)
+        self._add(image, one)
 
-    def keep(self, one: MaskTally) -> None:
+    def keep(self, image: str, one: MaskTally) -> None:
         """Count a mask that was there."""
         self.kept += 1
-        self._add(one)
+        self._add(image, one)
 
     @property
     def background(self) -> float:
         """Share of background among all pixels; 0 without any."""
         return self._background / self._pixels if self._pixels else 0.0
 
-    def as_dict(self) -> dict[str, float | int]:
+    @property
+    def undecided(self) -> float:
+        """Share of undecided pixels (255) among all; 0 without any."""
+        return self._undecided / self._pixels if self._pixels else 0.0
+
+    @property
+    def lost_classes(self) -> int:
+        """Labelled classes, counted per image, of which the image's mask has no pixel."""
+        return sum(one.lost for one in self.tallies.values())
+
+    @property
+    def confidence(self) -> float | None:
+        """Mean confidence of all pixels; None without any."""
+        return mean_confidence(sum(one.levels for one in self.tallies.values()), self._pixels)
+
+    @property
+    def object_confidence(self) -> float | None:
+        """Mean confidence of the pixels of classes; None without any."""
+        levels = sum(one.object_levels for one in self.tallies.values())
+        return mean_confidence(levels, sum(one.objects for one in self.tallies.values()))
+
+    def as_dict(self) -> dict[str, float | int | None]:
         """Return the figures for the manifest."""
         return {
             "made": self.made,
             "kept": self.kept,
             "background": round(self.background, 6),
+            "undecided": round(self.undecided, 6),
             "lost_classes": self.lost_classes,
+            "confidence": self.confidence,
+            "object_confidence": self.object_confidence,
         }
 
-    def _add(self, one: MaskTally) -> None:
-        self.lost_classes += one.lost
+    def _add(self, image: str, one: MaskTally) -> None:
+        self.tallies[image] = one
         self._pixels += one.pixels
         self._background += one.background
+        self._undecided += one.undecided
 
 
-def tally(mask: np.ndarray, sample: Sample) -> MaskTally:
-    """Count a mask's pixels, uint8 (H, W), against its sample's labels."""
+def tally(mask: np.ndarray, levels: np.ndarray, sample: Sample) -> MaskTally:
+    """Count a mask's pixels, uint8 (H, W), against its sample's labels; `levels` uint8 (H, W): its confidence."""
     counts = np.bincount(mask.ravel(), minlength=256)
-    lost = sum(1 for label in sample.labels if counts[label + 1] == 0)
-    return MaskTally(int(mask.size), int(counts[BACKGROUND]), lost)
+    objects = (mask != BACKGROUND) & (mask != IGNORE)
+    return MaskTally(
+        pixels=int(mask.size),
+        background=int(counts[BACKGROUND]),
+        undecided=int(counts[IGNORE]),
+        lost=sum(1 for label in sample.labels if counts[label + 1] == 0),
+        levels=int(levels.sum(dtype=np.int64)),
+        object_levels=int(levels[objects].sum(dtype=np.int64)),
+    )
 
 
-def refinement_of(settings: MakeMasksSettings) -> Refinement:
-    """Return the dense CRF that the settings ask for."""
+def refinement_of(settings: MakeMasksSettings, device: str = "cpu") -> Refinement:
+    """Return the dense CRF that the settings ask for, on `device`."""
     return Refinement(
         parameters=CrfParameters(
             gaussian_sxy=settings.crf_gaussian_sxy,
@@ -140,4 +216,5 @@ def refinement_of(settings: MakeMasksSettings) -> Refinement:
         scaling=settings.soft_scaling,
         temperature=settings.soft_temperature,
         backend=settings.crf,
+        device=device,
     )

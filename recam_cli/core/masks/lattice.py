@@ -14,15 +14,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from recam_cli.core.masks import lattice_loops as loops
 
-LANES = loops.LANES
-"""Values filtered together; a row of so many floats fills one vector register."""
+WIDTHS = (4, 8, 12)
+"""How many values of each point can be filtered together; such a row fills whole vector registers."""
 _SMALLEST_SHARE = 4096
 
 
@@ -34,21 +34,19 @@ class Lattice:
         vertices: uint32 (N, d + 1), the vertices of each point's simplex.
         weights: float32 (N, d + 1), what the point gives to and takes from each.
         neighbours: uint32 (d + 1, M, 2), a vertex's two neighbours along each direction; M where there is none.
-        starts: int32 (M + 1,), where each vertex's part of `points` begins.
-        points: uint32 (N·(d + 1),), the points around each vertex.
-        shares: float32 (N·(d + 1),), the weights belonging to `points`.
         threads: how many share a pass.
-        spare: two float32 (M + 1, LANES) to work on; their last row, of zeros, stands for every absent neighbour.
+        around_vertices: for several threads, the points in the order of their vertices: int32 (M + 1,) where each
+            vertex's part begins; uint32 (N·(d + 1),) the points; float32 (N·(d + 1),) the weights belonging to them.
+        spare: by the number of lanes L, two float32 (M + 1, L) to work on; their last row, of zeros, stands for every
+            absent neighbour.
     """
 
     vertices: np.ndarray
     weights: np.ndarray
     neighbours: np.ndarray
-    starts: np.ndarray
-    points: np.ndarray
-    shares: np.ndarray
     threads: int
-    spare: tuple[np.ndarray, np.ndarray]
+    around_vertices: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+    spare: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @classmethod
     def around(cls, features: np.ndarray, *, threads: int = 1) -> Lattice:
@@ -63,30 +61,39 @@ class Lattice:
         neighbours = np.full((dimensions + 1, total, 2), total, np.uint32)
         for direction in range(dimensions + 1):
             _shared(threads, total, loops.find_neighbours, highs, lows, table, dimensions, direction, neighbours)
-        starts, points, shares = loops.around_vertices(vertices, weights, total)
-        spare = np.zeros((total + 1, LANES), np.float32), np.zeros((total + 1, LANES), np.float32)
-        return cls(vertices, weights, neighbours, starts, points, shares, threads, spare)
+        around = loops.around_vertices(vertices, weights, total) if threads > 1 else None
+        return cls(vertices, weights, neighbours, threads, around)
 
     def normalised(self) -> Lattice:
         """Return the lattice whose kernel K is normalised symmetrically by its row sums: N K N, N = diag(K 1)^-½."""
-        ones = np.zeros((len(self.vertices), LANES), np.float32)
+        ones = np.zeros((len(self.vertices), WIDTHS[0]), np.float32)
         ones[:, 0] = 1
         sums = np.zeros_like(ones)
         self.filter_into(ones, sums, 1.0)
         factor = (1 / np.sqrt(np.maximum(sums[:, 0], 1e-20))).astype(np.float32)
-        weights, shares = self.weights * factor[:, None], self.shares * factor[self.points]
-        return replace(self, weights=weights, shares=shares)
+        around = self.around_vertices
+        if around is not None:
+            starts, points, shares = around
+            around = starts, points, shares * factor[points]
+        return replace(self, weights=self.weights * factor[:, None], around_vertices=around)
 
     def filter_into(self, values: np.ndarray, target: np.ndarray, factor: float) -> None:
-        """Add `factor` times the filtered `values` to `target`; both float32 (N, LANES)."""
+        """Add `factor` times the filtered `values` to `target`; both float32 (N, L), with L of `WIDTHS`."""
         directions, total = self.neighbours.shape[:2]
-        here, there = self.spare
-        _shared(self.threads, total, loops.splat, self.starts, self.points, self.shares, values, here)
+        lanes = (0,) * values.shape[1]
+        if len(lanes) not in self.spare:
+            here, there = (np.zeros((total + 1, len(lanes)), np.float32) for _ in range(2))
+            self.spare[len(lanes)] = here, there
+        here, there = self.spare[len(lanes)]
+        if self.around_vertices is None:
+            loops.scatter(self.vertices, self.weights, values, here, lanes)
+        else:
+            _shared(self.threads, total, loops.splat, *self.around_vertices, values, here, lanes)
         for direction in range(directions):
-            _shared(self.threads, total, loops.blur, self.neighbours[direction], here, there)
+            _shared(self.threads, total, loops.blur, self.neighbours[direction], here, there, lanes)
             here, there = there, here
         scale = np.float32(factor / (1 + 2.0 ** (1 - directions)))
-        _shared(self.threads, len(values), loops.slice_into, self.vertices, self.weights, here, scale, target)
+        _shared(self.threads, len(values), loops.slice_into, self.vertices, self.weights, here, scale, target, lanes)
 
 
 def softmax_of(
@@ -96,12 +103,12 @@ def softmax_of(
 
     Args:
         first: the lane of its first label; the last label has none.
-        energies: float32 (N, labels).
-        messages, target: float32 (blocks, N, LANES).
+        energies: float32 (labels, N).
+        messages, target: float32 (blocks, N, L), lane i of the problem being lane i mod L of block i div L.
         of_all: float32 (N,), the sum of the messages of all its labels.
         threads: how many to use.
     """
-    _shared(threads, len(energies), loops.softmax, first, energies, messages, of_all, target)
+    _shared(threads, len(of_all), loops.softmax, first, energies, messages, of_all, target)
 
 
 def usable_threads() -> int:

@@ -9,11 +9,11 @@ import numpy as np
 
 from recam_cli.core.jit import jit
 
-LANES = 4
 _OFFSET = 1 << 20
 """Added to lattice coordinates, so that they are positive and 21 bits hold each."""
 _BITS = 21
-_POWERS = (2.0 ** np.arange(-127, 1)).astype(np.float32)
+_CHUNK = 64
+"""Points whose softmax is taken together; their logits stay in the nearest cache."""
 
 
 @jit
@@ -186,6 +186,50 @@ def around_vertices(vertices: np.ndarray, weights: np.ndarray, total: int) -> tu
     return starts, points, shares
 
 
+Four = tuple[Any, Any, Any, Any]
+
+
+@jit
+def _plus(total: Four, weight: Any, values: np.ndarray, row: int, lane: int) -> Four:
+    """Return `total` plus `weight` times the four lanes of a row that begin at `lane`."""
+    a, b, c, d = total
+    a += weight * values[row, lane]
+    b += weight * values[row, lane + 1]
+    c += weight * values[row, lane + 2]
+    d += weight * values[row, lane + 3]
+    return a, b, c, d
+
+
+@jit
+def _put(total: Four, target: np.ndarray, row: int, lane: int) -> None:
+    target[row, lane], target[row, lane + 1], target[row, lane + 2], target[row, lane + 3] = total
+
+
+@jit
+def _add(total: Four, scale: Any, target: np.ndarray, row: int, lane: int) -> None:
+    target[row, lane] += scale * total[0]
+    target[row, lane + 1] += scale * total[1]
+    target[row, lane + 2] += scale * total[2]
+    target[row, lane + 3] += scale * total[3]
+
+
+@jit
+def scatter(
+    vertices: np.ndarray, weights: np.ndarray, values: np.ndarray, target: np.ndarray, lanes: tuple[Any, ...]
+) -> None:
+    """Sum the points' values at all vertices.
+
+    `lanes`, here and below, is any tuple of as many items as rows have values, 4, 8 or 12: their number is then known
+    when this is compiled, loops over it are unrolled, and sums stay in registers.
+    """
+    target[:] = 0
+    for p in range(len(vertices)):
+        for corner in range(vertices.shape[1]):
+            v, w = vertices[p, corner], weights[p, corner]
+            for k in range(len(lanes)):
+                target[v, k] += w * values[p, k]
+
+
 @jit
 def splat(
     first: int,
@@ -195,26 +239,35 @@ def splat(
     shares: np.ndarray,
     values: np.ndarray,
     target: np.ndarray,
+    lanes: tuple[Any, ...],
 ) -> None:
-    """Sum the points' values at the vertices first..end-1."""
+    """As `scatter` at the vertices first..end-1 only, for several threads: the same sums in the same order."""
+    nothing = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
     for v in range(first, end):
-        a = b = c = d = np.float32(0)
+        x = y = z = nothing
         for slot in range(starts[v], starts[v + 1]):
             p, w = points[slot], shares[slot]
-            a += w * values[p, 0]
-            b += w * values[p, 1]
-            c += w * values[p, 2]
-            d += w * values[p, 3]
-        target[v, 0], target[v, 1], target[v, 2], target[v, 3] = a, b, c, d
+            x = _plus(x, w, values, p, 0)
+            if len(lanes) > 4:
+                y = _plus(y, w, values, p, 4)
+            if len(lanes) > 8:
+                z = _plus(z, w, values, p, 8)
+        _put(x, target, v, 0)
+        if len(lanes) > 4:
+            _put(y, target, v, 4)
+        if len(lanes) > 8:
+            _put(z, target, v, 8)
 
 
 @jit
-def blur(first: int, end: int, neighbours: np.ndarray, values: np.ndarray, target: np.ndarray) -> None:
+def blur(
+    first: int, end: int, neighbours: np.ndarray, values: np.ndarray, target: np.ndarray, lanes: tuple[Any, ...]
+) -> None:
     """Blur the vertices first..end-1 along one direction."""
     half = np.float32(0.5)
     for v in range(first, end):
         m, n = neighbours[v, 0], neighbours[v, 1]
-        for k in range(LANES):
+        for k in range(len(lanes)):
             target[v, k] = values[v, k] + half * (values[m, k] + values[n, k])
 
 
@@ -227,32 +280,44 @@ def slice_into(
     values: np.ndarray,
     scale: float,
     target: np.ndarray,
+    lanes: tuple[Any, ...],
 ) -> None:
     """Add what the points first..end-1 read at their vertices, times `scale`."""
+    nothing = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
     for p in range(first, end):
-        a = b = c = d = np.float32(0)
+        x = y = z = nothing
         for corner in range(vertices.shape[1]):
             v, w = vertices[p, corner], weights[p, corner]
-            a += w * values[v, 0]
-            b += w * values[v, 1]
-            c += w * values[v, 2]
-            d += w * values[v, 3]
-        target[p, 0] += scale * a
-        target[p, 1] += scale * b
-        target[p, 2] += scale * c
-        target[p, 3] += scale * d
+            x = _plus(x, w, values, v, 0)
+            if len(lanes) > 4:
+                y = _plus(y, w, values, v, 4)
+            if len(lanes) > 8:
+                z = _plus(z, w, values, v, 8)
+        _add(x, scale, target, p, 0)
+        if len(lanes) > 4:
+            _add(y, scale, target, p, 4)
+        if len(lanes) > 8:
+            _add(z, scale, target, p, 8)
 
 
 @jit
-def _exp(value: Any) -> Any:
-    """Return e^value of a value ≤ 0 to a few units in the last place; the library's would take most of the time."""
-    value = max(value, np.float32(-87))
-    powers = np.int32(value * np.float32(1.442695041) - np.float32(0.5))
-    rest = value - powers * np.float32(0.693359375) - powers * np.float32(-2.12194440e-4)
-    series = np.float32(1 / 720)
-    for divisor in (120, 24, 6, 2, 1, 1):
-        series = series * rest + np.float32(1 / divisor)
-    return series * _POWERS[np.uint32(127 + powers)]
+def _exp(values: np.ndarray, count: int, bits: np.ndarray, powers: np.ndarray) -> None:
+    """Replace the first `count` values, all ≤ 0, by e^value, to a few units in the last place.
+
+    `powers` is `bits`, int32, seen as float32: the exponent of 2^n is written there, and read as a number. Both loops
+    fill whole vector registers; the library's exponential, one value at a time, would take most of the time.
+    """
+    for k in range(count):
+        value = max(values[k], np.float32(-87))
+        power = np.int32(value * np.float32(1.442695041) - np.float32(0.5))
+        values[k] = value - power * np.float32(0.693359375) - power * np.float32(-2.12194440e-4)
+        bits[k] = (power + np.int32(127)) << np.int32(23)
+    for k in range(count):
+        rest = values[k]
+        series = np.float32(1 / 720)
+        for divisor in (120, 24, 6, 2, 1, 1):
+            series = series * rest + np.float32(1 / divisor)
+        values[k] = series * powers[k]
 
 
 @jit
@@ -265,23 +330,38 @@ def softmax(
     of_all: np.ndarray,
     target: np.ndarray,
 ) -> None:
-    """Write softmax(messages - energies) of the points first..end-1, the last label's message being what is left."""
-    last = energies.shape[1] - 1
-    logits = np.empty(last + 1, np.float32)
-    for p in range(first, end):
-        rest = of_all[p]
-        top: Any = np.float32(-np.inf)
+    """Write softmax(messages - energies) of the points first..end-1, the last label's message being what is left.
+
+    Points are taken `_CHUNK` at a time, label by label, so that several are computed at once.
+    """
+    last, width = len(energies) - 1, messages.shape[2]
+    logits = np.empty((last + 1, _CHUNK), np.float32)
+    rest, top, total = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)
+    bits = np.empty(_CHUNK, np.int32)
+    powers = bits.view(np.float32)
+    for begin in range(first, end, _CHUNK):
+        count = min(_CHUNK, end - begin)
+        for k in range(count):
+            rest[k], top[k], total[k] = of_all[begin + k], np.float32(-np.inf), np.float32(0)
         for i in range(last):
-            message = messages[(lane + i) // LANES, p, (lane + i) % LANES]
-            rest -= message
-            logits[i] = message - energies[p, i]
-            top = max(top, logits[i])
-        logits[last] = rest - energies[p, last]
-        top = max(top, logits[last])
-        total = np.float32(0)
+            block, column = divmod(lane + i, width)
+            for k in range(count):
+                message = messages[block, begin + k, column]
+                rest[k] -= message
+                logits[i, k] = message - energies[i, begin + k]
+                top[k] = max(top[k], logits[i, k])
+        for k in range(count):
+            logits[last, k] = rest[k] - energies[last, begin + k]
+            top[k] = max(top[k], logits[last, k])
         for i in range(last + 1):
-            logits[i] = _exp(logits[i] - top)
-            total += logits[i]
-        share = np.float32(1) / total
+            for k in range(count):
+                logits[i, k] -= top[k]
+            _exp(logits[i], count, bits, powers)
+            for k in range(count):
+                total[k] += logits[i, k]
+        for k in range(count):
+            total[k] = np.float32(1) / total[k]
         for i in range(last):
-            target[(lane + i) // LANES, p, (lane + i) % LANES] = logits[i] * share
+            block, column = divmod(lane + i, width)
+            for k in range(count):
+                target[block, begin + k, column] = logits[i, k] * total[k]

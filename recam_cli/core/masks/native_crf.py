@@ -1,8 +1,8 @@
 """The dense CRF's mean field in our own code: the update of Krähenbühl & Koltun (NIPS 2011, alg. 1) on two lattices.
 
 Kernels are linear and a pixel's beliefs sum to 1, so the message of one label per problem follows from the others and
-is never filtered; and problems that share an image are filtered together, four labels at a time. Two problems of three
-labels each cost as much as one.
+is never filtered; and problems that share an image are filtered together, up to twelve labels at a time. Most of a
+pass is waiting for memory, so that eight labels take about half longer than four.
 """
 
 from __future__ import annotations
@@ -11,19 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from recam_cli.core.masks.lattice import LANES, Lattice, softmax_of, usable_threads
-
-
-def position_features(height: int, width: int, sxy: float) -> np.ndarray:
-    """Return float32 (H·W, 2): x and y of each pixel in units of `sxy`."""
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    return np.stack([x.ravel(), y.ravel()], axis=1) / np.float32(sxy)
-
-
-def appearance_features(image: np.ndarray, sxy: float, srgb: float) -> np.ndarray:
-    """Return float32 (H·W, 5): position in units of `sxy` and colour in units of `srgb`, of `image` uint8 (H, W, 3)."""
-    colours = image.reshape(-1, 3).astype(np.float32) / np.float32(srgb)
-    return np.concatenate([position_features(image.shape[0], image.shape[1], sxy), colours], axis=1)
+from recam_cli.core.masks.features import appearance_features, position_features
+from recam_cli.core.masks.lattice import WIDTHS, Lattice, softmax_of, usable_threads
 
 
 def native_inference(
@@ -54,7 +43,7 @@ def native_inference(
     if bilateral[2] > 0:
         appearance = appearance_features(image, *bilateral[:2])
         kernels.append((Lattice.around(appearance, threads=threads).normalised(), bilateral[2]))
-    of_all = np.zeros((image.shape[0] * image.shape[1], LANES), np.float32)
+    of_all = np.zeros((image.shape[0] * image.shape[1], WIDTHS[0]), np.float32)
     everything = np.ones_like(of_all)
     for lattice, weight in kernels:
         lattice.filter_into(everything, of_all, weight)
@@ -62,10 +51,10 @@ def native_inference(
 
     def infer(unaries: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run the mean field of all problems at once: problem i's labels but the last lie in lanes from first[i] on."""
-        energies = [np.ascontiguousarray(unary.reshape(len(unary), -1).T) for unary in unaries]
+        energies = [unary.reshape(len(unary), -1) for unary in unaries]
         first = np.cumsum([0, *(len(unary) - 1 for unary in unaries)])
-        blocks = max(1, -(-int(first[-1]) // LANES))
-        beliefs = np.zeros((blocks, len(of_all), LANES), np.float32)
+        blocks, width = _layout(int(first[-1]))
+        beliefs = np.zeros((blocks, len(of_all), width), np.float32)
         messages = np.zeros_like(beliefs)
         nothing = np.zeros_like(of_all)
         for start, energy in zip(first, energies, strict=False):
@@ -82,11 +71,17 @@ def native_inference(
     return infer
 
 
+def _layout(lanes: int) -> tuple[int, int]:
+    """Return how many blocks, as few as can be, of how many lanes each, as narrow as can be, hold `lanes` ≥ 1."""
+    blocks = -(-lanes // WIDTHS[-1])
+    return blocks, next(width for width in WIDTHS if blocks * width >= lanes)
+
+
 def _planes(beliefs: np.ndarray, first: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Return one problem's probabilities (labels, H, W) from the lanes `first`… of (blocks, N, LANES)."""
+    """Return one problem's probabilities (labels, H, W) from the lanes `first`… of (blocks, N, lanes)."""
     planes = np.empty((shape[0], beliefs.shape[1]), np.float32)
     for label in range(shape[0] - 1):
-        lane = first + label
-        planes[label] = beliefs[lane // LANES, :, lane % LANES]
+        block, lane = divmod(first + label, beliefs.shape[2])
+        planes[label] = beliefs[block, :, lane]
     planes[-1] = np.maximum(0, 1 - planes[:-1].sum(axis=0))
     return planes.reshape(shape)

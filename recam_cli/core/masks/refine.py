@@ -37,6 +37,7 @@ class Refinement:
         scaling: how soft scores become probabilities, see `unary.probabilities`.
         temperature: of the softmax scaling.
         backend: the CRF implementation.
+        device: what the native one runs on, "cpu" or a CUDA GPU; masks do not depend on it.
     """
 
     parameters: CrfParameters = IRN
@@ -45,6 +46,7 @@ class Refinement:
     scaling: Scaling = "softmax"
     temperature: float = TEMPERATURE
     backend: BackendName = "auto"
+    device: str = "cpu"
 
 
 PUBLISHED = Refinement()
@@ -69,7 +71,7 @@ class SeedRefiner:
         self.values = _mask_values(seed.classes)
         self.maps = seed.upsampled()
         self._how = how
-        self._crf = DenseCrf(image, len(self.values), how.parameters, backend=how.backend)
+        self._crf = DenseCrf(image, len(self.values), how.parameters, backend=how.backend, device=how.device)
 
     def probabilities(self, threshold: float) -> np.ndarray:
         """Return the refined distribution, float32 (n + 1, H, W), over background and `seed.classes`.

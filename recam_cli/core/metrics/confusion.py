@@ -86,12 +86,10 @@ class ConfusionMatrix:
             DataError: different sizes, not uint8, or a value that is neither below V nor 255.
         """
         check_pair(truth, prediction.shape, truth_name, prediction_name)
-        if prediction.dtype != np.uint8:
-            raise DataError(f"{prediction_name}: mask of {prediction.dtype}, but masks are uint8")
-        codes = truth.astype(np.intp)
-        codes *= _BYTE
-        codes += prediction
-        table = np.bincount(codes.ravel(), minlength=_BYTE * _BYTE).reshape(_BYTE, _BYTE)
+        self.add(pair_tables(truth, prediction, prediction_name)[0], truth_name, prediction_name)
+
+    def add(self, table: np.ndarray, truth_name: str, prediction_name: str) -> None:
+        """Count the pixels of one table of `pair_tables`, int64 (256, 256); errors as `update`."""
         check_values(table.sum(axis=1), self.num_values, truth_name)
         check_values(table.sum(axis=0), self.num_values, prediction_name)
         known = table[: self.num_values]
@@ -130,6 +128,35 @@ class ConfusionMatrix:
             miou=float(mean_of_present(iou)),
             pixel_accuracy=float(accuracy),
         )
+
+
+def pair_tables(
+    truth: np.ndarray, prediction: np.ndarray, prediction_name: str, bins: np.ndarray | None = None, count: int = 1
+) -> np.ndarray:
+    """Count the pixels of one image by bin, true value and predicted value.
+
+    Args:
+        truth: uint8 (H, W).
+        prediction: uint8 (H, W).
+        prediction_name: how messages name it.
+        bins: integer (H, W), 0..`count` - 1; without it all pixels are in bin 0.
+        count: number of bins.
+
+    Returns:
+        int64 (count, 256, 256).
+
+    Raises:
+        DataError: the prediction is not uint8.
+    """
+    if prediction.dtype != np.uint8:
+        raise DataError(f"{prediction_name}: mask of {prediction.dtype}, but masks are uint8")
+    codes = truth.astype(np.intp)
+    if bins is not None:
+        codes += bins.astype(np.intp) * _BYTE
+    codes *= _BYTE
+    codes += prediction
+    counted = np.bincount(codes.ravel(), minlength=count * _BYTE * _BYTE)
+    return counted.reshape(count, _BYTE, _BYTE)
 
 
 def iou_of(counts: np.ndarray, unlabelled: np.ndarray | int = 0) -> np.ndarray:

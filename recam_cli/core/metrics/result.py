@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from recam_cli.core.metrics.confusion import ConfusionMatrix, Scores
+from recam_cli.core.metrics.coverage import CoveragePoint
 from recam_cli.core.metrics.errors_split import ErrorShares
 from recam_cli.core.metrics.figures import percent
 from recam_cli.core.metrics.sweep import ThresholdCurve
@@ -32,6 +33,7 @@ class EvaluateResult:
         threshold_chosen: how it was chosen; "swept with ground truth" marks figures that saw the true masks.
         curve: mIoU over thresholds, seeds only.
         label_free: the run's label-free threshold and its mIoU (share), where the run holds one; seeds only.
+        coverage: figures of the pixels above confidence thresholds, masks with confidence maps only.
         files: what was written.
     """
 
@@ -45,6 +47,7 @@ class EvaluateResult:
     threshold_chosen: Chosen | None = None
     curve: ThresholdCurve | None = None
     label_free: tuple[float, float] | None = None
+    coverage: tuple[CoveragePoint, ...] | None = None
     files: tuple[Path, ...] = ()
 
     @property
@@ -87,6 +90,7 @@ class EvaluateResult:
             "recall": self._by_name(scores.recall),
             "errors": self.errors.as_dict(self.names[1:]),
             "curve": None if self.curve is None else _points(self.curve),
+            "coverage": None if self.coverage is None else [point.as_dict() for point in self.coverage],
         }
 
     def _by_name(self, values: np.ndarray) -> dict[str, float | None]:

@@ -1,4 +1,4 @@
-"""Score files: mask PNGs against true masks, and seeds against true masks, one image at a time."""
+"""Score files: mask PNGs (by confidence, too) and seeds against true masks, one image at a time."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from recam_cli.core.data.images import read_mask
 from recam_cli.core.data.limits import MAX_PIXELS
 from recam_cli.core.data.text import read_text
 from recam_cli.core.errors import DataError
+from recam_cli.core.masks.confidence import read_confidence
 from recam_cli.core.metrics.confusion import ConfusionMatrix, IgnoredPrediction, check_pair
+from recam_cli.core.metrics.coverage import CoverageCounts
 from recam_cli.core.metrics.sweep import SeedSweep
 from recam_cli.core.reporter import Progress
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One image's files: its true mask and what is scored against it (a mask PNG or a seed)."""
+    """One image's files: its true mask, what is scored against it (a mask PNG or a seed), and a mask's confidence."""
 
     truth: Path
     prediction: Path
+    confidence: Path | None = None
 
 
 def score_masks(
@@ -49,6 +52,35 @@ def score_masks(
         )
         progress.advance()
     return confusion
+
+
+def score_coverage(
+    pairs: Iterable[Pair],
+    num_values: int,
+    progress: Progress,
+    *,
+    ignored: IgnoredPrediction = "background",
+    max_pixels: int = MAX_PIXELS,
+) -> CoverageCounts:
+    """Return the counts of mask PNGs by confidence, from one pass over them; each pair has its confidence.
+
+    Raises:
+        DataError: as `score_masks`, or a confidence that does not fit its mask.
+    """
+    counts = CoverageCounts(num_values, ignored=ignored)
+    for pair in pairs:
+        if pair.confidence is None:
+            raise DataError(f"{pair.prediction}: a mask without confidence", remedy="Run: recam make-masks")
+        mask = read_mask(pair.prediction, max_pixels=max_pixels)
+        counts.update(
+            read_mask(pair.truth, max_pixels=max_pixels),
+            mask,
+            read_confidence(pair.confidence, mask.shape, max_pixels=max_pixels),
+            truth_name=str(pair.truth),
+            prediction_name=str(pair.prediction),
+        )
+        progress.advance()
+    return counts
 
 
 def score_seeds(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.errors import DataError, RunError
+from recam_cli.core.masks.confidence import FOLDER as CONFIDENCE
 from recam_cli.core.metrics.result import Chosen
 from recam_cli.core.metrics.score_files import Pair
 from recam_cli.core.runs.run import Run
@@ -100,6 +102,14 @@ class Source:
                 remedy=f"Run: {self.command}",
             )
         return pairs
+
+    def with_confidence(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """Return the pairs of masks with their confidence, where that is there."""
+        folder = self.folder.with_name(f"{CONFIDENCE}{self.suffix}")
+        return [
+            replace(pair, confidence=path if (path := folder / pair.prediction.name).is_file() else None)
+            for pair in pairs
+        ]
 
     def inputs(self, run: Run) -> dict[str, str]:
         """Return the fingerprint of the stage that made the files, by stage name, if the run records one."""

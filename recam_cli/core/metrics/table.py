@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
+from recam_cli.core.metrics.coverage import CoveragePoint
 from recam_cli.core.metrics.errors_split import KINDS
 from recam_cli.core.metrics.figures import mean_of_present, percent
 from recam_cli.core.metrics.result import EvaluateResult
@@ -53,6 +55,12 @@ def confusion_table(result: EvaluateResult) -> Table:
         for value, name in enumerate(result.names)
     ]
     return Table(("truth", *result.names, "unlabelled"), tuple(rows))
+
+
+def coverage_table(points: Sequence[CoveragePoint]) -> Table:
+    """Return one row per confidence threshold, in percent with two decimals, the threshold as it is."""
+    rows = [tuple(point.as_dict().values()) for point in points]
+    return Table(tuple(field.name for field in fields(CoveragePoint)), tuple(rows))
 
 
 def text_of(cell: Cell) -> str:

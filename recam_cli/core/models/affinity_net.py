@@ -41,7 +41,8 @@ class AffinityNet(Branch):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the features (B, 448, h, w), h and w as of `grid_size`, of normalised images (B, 3, H, W)."""
-        return F.elu(self.fused(images, F.elu).float())
+        rows, columns = self.grid_size(*images.shape[2:])
+        return F.elu(self.fused(*self.stages(images), F.elu)[:, :, :rows, :columns].float())
 
     def reset(self, generator: torch.Generator) -> None:
         """Draw the branch's convolutions anew; the last one by Glorot's rule, four times as wide."""

@@ -6,8 +6,8 @@ code does; one more convolution joins them. Stages and channel counts are read f
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -54,40 +54,50 @@ class Branch(nn.Module):
         """Return the output's (rows, columns) for an image of `height`×`width` pixels."""
         return -(-height // cls.cell), -(-width // cls.cell)
 
-    def fused(self, images: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
-        """Return the last convolution's output (B, C, h, w), h and w as of `grid_size`.
+    def facts(self) -> dict[str, Any]:
+        """Return what else than the backbone rebuilds it, JSON-like: keyword arguments of its class."""
+        return {}
 
-        Args:
-            images: normalised, (B, 3, H, W).
-            activation: applied to each stage's channels.
+    def stages(self, images: Tensor) -> tuple[list[Tensor], tuple[int, int]]:
+        """Return the backbone's maps of normalised images (B, 3, H, W), and the grid to bring them to.
+
+        Small images are padded below and to the right; `grid_size` of the image says what to keep of the grid.
         """
         height, width = images.shape[2:]
         missing = max(0, _SMALLEST - height), max(0, _SMALLEST - width)
         if any(missing):  # poolings need some cells to look at
             images = F.pad(images, (0, missing[1], 0, missing[0]), mode="replicate")
         with torch.no_grad():
-            stages = self.backbone.features(images)[-len(self.reduce) :]
-        grid = self.grid_size(*images.shape[2:])
-        maps = [activation(_on_grid(layer(stage), grid)) for layer, stage in zip(self.reduce, stages, strict=True)]
+            return self.backbone.features(images), self.grid_size(*images.shape[2:])
+
+    def fused(self, stages: Sequence[Tensor], grid: tuple[int, int], activation: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the last convolution's output (B, C, *grid), over `activation` of each stage's channels."""
+        last = stages[-len(self.reduce) :]
+        maps = [activation(on_grid(layer(stage), grid)) for layer, stage in zip(self.reduce, last, strict=True)]
         fused: Tensor = self.fuse(torch.cat(maps, dim=1))
-        rows, columns = self.grid_size(height, width)
-        return fused[:, :, :rows, :columns]
+        return fused
 
     def reset(self, generator: torch.Generator) -> None:
         """Draw the branch's convolutions anew, uniformly within ±1/√inputs; its bias is 0."""
-        with torch.no_grad():
-            for module in (*self.reduce.modules(), self.fuse):
-                if isinstance(module, nn.Conv2d):
-                    bound = module.in_channels**-0.5
-                    drawn = torch.rand(module.weight.shape, generator=generator) * 2 - 1
-                    module.weight.copy_(drawn * bound)
-                    if module.bias is not None:
-                        module.bias.zero_()
+        draw_convolutions((*self.reduce.modules(), self.fuse), generator)
 
 
-def _on_grid(features: Tensor, grid: tuple[int, int]) -> Tensor:
+def on_grid(features: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Resize features (B, C, h, w) to `grid`: bilinear where they grow, by area where they shrink."""
     if tuple(features.shape[2:]) == grid:
         return features
     if features.shape[2] > grid[0]:
         return F.interpolate(features, size=grid, mode="area")
     return F.interpolate(features, size=grid, mode="bilinear", align_corners=False)
+
+
+def draw_convolutions(modules: Iterable[nn.Module], generator: torch.Generator) -> None:
+    """Draw the weights of all convolutions among `modules` uniformly within ±1/√inputs; their biases become 0."""
+    with torch.no_grad():
+        for module in modules:
+            if isinstance(module, nn.Conv2d):
+                bound = module.in_channels**-0.5
+                drawn = torch.rand(module.weight.shape, generator=generator) * 2 - 1
+                module.weight.copy_(drawn * bound)
+                if module.bias is not None:
+                    module.bias.zero_()

@@ -26,29 +26,31 @@ class BranchKind(Generic[Net]):
         name: "irn" or "psa": its folder in a run, its file and its settings are named after it.
         describe: the network in words, also noted in the file.
         net: its class.
+        facts: names of what else than the backbone rebuilds one, as of `Branch.facts`.
     """
 
     name: str
     describe: str
     net: type[Net]
+    facts: tuple[str, ...] = ()
 
-    def build(self, backbone: Backbone) -> Net:
+    def build(self, backbone: Backbone, **facts: Any) -> Net:
         """Return a network of this kind on a backbone of `net.backbone_stride`."""
-        return self.net(backbone)  # type: ignore[call-arg]  # each kind's first argument is its backbone
+        return self.net(backbone, **facts)
 
     def file(self, run: Path, suffix: str) -> Path:
         """Return where a run keeps it; `suffix` is the variant's."""
         return run / f"{self.name}{suffix}" / f"{self.name}.safetensors"
 
 
-BOUNDARY = BranchKind("irn", "boundary network", BoundaryNet)
+BOUNDARY = BranchKind("irn", "boundary network", BoundaryNet, ("displacement",))
 AFFINITY = BranchKind("psa", "affinity network", AffinityNet)
 
 
 def save_branch(path: Path, kind: BranchKind[Net], net: Net, **facts: Any) -> None:
     """Write a network, its frozen backbone included; `facts` are kept beside what rebuilds it."""
     about = {"kind": kind.describe, "backbone": net.backbone.name, "stride": net.backbone.stride}
-    save_model(path, net, facts | about)
+    save_model(path, net, facts | about | net.facts())
 
 
 def load_branch(path: Path, kind: BranchKind[Net], device: torch.device) -> Net:
@@ -68,7 +70,7 @@ def load_branch(path: Path, kind: BranchKind[Net], device: torch.device) -> Net:
         backbone = build_backbone(str(about["backbone"]), stride=int(about["stride"]))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: damaged header: {error}") from None
-    net = kind.build(backbone)
+    net = kind.build(backbone, **{name: about[name] for name in kind.facts if name in about})
     load_into(path, net)
     return on_device(net.eval(), device)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,13 @@ def save_model(path: Path, model: nn.Module, about: dict[str, Any]) -> None:
         model: its state dict is written.
         about: JSON-like facts needed to rebuild the model; kept in the file's header.
     """
-    tensors = {k: v.detach().to("cpu").contiguous().clone() for k, v in model.state_dict().items()}
-    write_bytes(path, safetensors.torch.save(tensors, metadata={"recam": json.dumps(about, sort_keys=True)}))
+    write_bytes(path, packed(model.state_dict(), about))
+
+
+def packed(state: Mapping[str, Tensor], about: dict[str, Any]) -> bytes:
+    """Return the bytes of a file of `save_model`, which follow from the values alone."""
+    tensors = {k: v.detach().to("cpu").contiguous().clone() for k, v in state.items()}
+    return safetensors.torch.save(tensors, metadata={"recam": json.dumps(about, sort_keys=True)})
 
 
 def read_about(path: Path) -> dict[str, Any]:

@@ -11,12 +11,14 @@ from PIL import Image
 
 from recam_cli.core.report.bars import class_bars
 from recam_cli.core.report.canvas import stack
+from recam_cli.core.report.coverage_curves import coverage_curves
 from recam_cli.core.report.curves import loss_curves, threshold_curves
 from recam_cli.core.report.html import Picture
 from recam_cli.core.report.log import Series, series_of
 from recam_cli.core.report.run_figures import Evaluation, title_of
 from recam_cli.core.runs.run import Run
 
+_COVERAGE = "Pixels of at least the confidence written at a point are kept; recall is of all pixels."
 _NOT_LOSSES = ("epoch", "step", "lr_factor", "seconds")
 
 
@@ -39,6 +41,16 @@ def threshold_pictures(scored: Sequence[Evaluation]) -> list[Picture]:
         lines = [e.curve for e in scored if e.split == split and e.curve is not None]
         title = f"Seeds over the threshold, {split}"
         pictures.append(Picture(title, threshold_curves(lines, title=title)))
+    return pictures
+
+
+def coverage_pictures(scored: Sequence[Evaluation]) -> list[Picture]:
+    """Return precision and recall of masks over their coverage, one picture per split."""
+    pictures = []
+    for split in dict.fromkeys(e.split for e in scored if e.coverage is not None):
+        lines = [e.coverage for e in scored if e.split == split and e.coverage is not None]
+        title = f"Masks by confidence, {split}"
+        pictures.append(Picture(title, coverage_curves(lines, title=title), _COVERAGE))
     return pictures
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from recam_cli.core.errors import RunError
+from recam_cli.core.report.coverage_curves import CoverageLine
 from recam_cli.core.report.curves import SweepLine
 from recam_cli.core.report.html import ClassTable, StageSettings, SummaryRow
 from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run
+
+Line = TypeVar("Line")
 
 OWN_STAGE = "report"
 _PREFIX = "evaluate-"
@@ -31,6 +34,7 @@ class Evaluation:
         split: the images scored.
         figures: as `EvaluateResult.summary`, and `per_class`.
         curve: mIoU over thresholds, seeds only.
+        coverage: precision and recall over coverage, masks with confidence only.
     """
 
     of: str
@@ -38,6 +42,7 @@ class Evaluation:
     split: str
     figures: dict[str, Any]
     curve: SweepLine | None
+    coverage: CoverageLine | None = None
 
 
 def method_name(run: Run, suffix: str) -> str:
@@ -70,8 +75,10 @@ def evaluations(run: Run) -> list[Evaluation]:
         if entry.state != "done" or of not in _MAKERS or not (stage.startswith(start) and stage.endswith(end)):
             continue
         suffix = stage[len(start) : len(stage) - len(end)]
-        curve = _curve(run, stage, entry, method_name(run, suffix)) if of == "seeds" else None
-        found.append(Evaluation(of, suffix, split, dict(entry.metrics), curve))
+        name = method_name(run, suffix)
+        curve = _line(run, stage, entry, name, SweepLine.of) if of == "seeds" else None
+        coverage = _line(run, stage, entry, name, CoverageLine.of) if of == "masks" else None
+        found.append(Evaluation(of, suffix, split, dict(entry.metrics), curve, coverage))
     return sorted(found, key=lambda e: (list(_MAKERS).index(e.of), _rank(e.suffix), e.split))
 
 
@@ -141,14 +148,14 @@ def stage_settings(run: Run) -> list[StageSettings]:
     ]
 
 
-def _curve(run: Run, stage: str, entry: StageEntry, name: str) -> SweepLine | None:
+def _line(run: Run, stage: str, entry: StageEntry, name: str, read: Callable[[str, Any], Line]) -> Line | None:
     output = entry.outputs.get(f"{stage[len(_PREFIX) :]}.json")
     path = run.path / output.path if output is not None else None
     if path is None or not path.is_file():
         return None
     try:
-        return SweepLine.of(name, json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        return read(name, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise RunError(f"{path}: damaged evaluation: {error}", remedy="Run the evaluation again") from None
 
 

@@ -1,6 +1,7 @@
 """Folders with one file per image (seeds, masks): resumed where left, never mixed from two settings.
 
-Such a folder holds `.fingerprint.json`, written before its first file:
+What is made together with these files may lie in a folder beside, in files of the same names: an image is then done
+when it has both. Each such folder holds `.fingerprint.json`, written before its first file:
 
     {"fingerprint": "9f3c…", "settings": {"threshold": "0.3", …}}
 """
@@ -32,6 +33,7 @@ class ItemFolder:
         overwrite: move files of other settings aside instead of refusing.
         describe: what the files are, in the plural: "masks".
         suffix: the files' suffix: ".png".
+        beside: a folder of files of the same names that belong to these, if there is one; they must be written first.
     """
 
     path: Path
@@ -40,6 +42,7 @@ class ItemFolder:
     overwrite: bool
     describe: str
     suffix: str
+    beside: Path | None = None
 
     @classmethod
     def open(
@@ -51,6 +54,7 @@ class ItemFolder:
         describe: str,
         *,
         suffix: str,
+        beside: Path | None = None,
     ) -> ItemFolder:
         """Check that `folder` can take files of these settings; nothing on disk is touched before `begin`.
 
@@ -61,13 +65,16 @@ class ItemFolder:
             RunError: it holds files made with other settings and `overwrite` is off; the message shows which
                 settings differ, old → new.
         """
-        items = cls(folder, fingerprint, settings, overwrite, describe, suffix)
+        items = cls(folder, fingerprint, settings, overwrite, describe, suffix, beside)
         items._refuse_others()
         return items
 
     def begin(self) -> Path | None:
         """Make the folder ready: clear half-written files, move files of other settings aside, note the
         settings.
+
+        The folder beside goes with it. Where only that one holds files of other settings, as after a kill or a move by
+        hand, it is moved aside alone, and its files are made anew.
 
         Call it inside `Run.stage`, whose lock keeps other processes off the folder.
 
@@ -79,17 +86,19 @@ class ItemFolder:
         """
         self._refuse_others()
         try:
-            for leftover in self.path.glob(f".*{TEMPORARY_SUFFIX}"):
-                leftover.unlink(missing_ok=True)
-            moved = self._move_aside() if self._holds_others() else None
+            for folder in self._folders:
+                for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+                    leftover.unlink(missing_ok=True)
+            moved = self._move_aside()
         except OSError as error:
             raise RunError(
                 f"{self.path}: cannot be made ready: {error.strerror}",
                 remedy="Check the folder's permissions",
             ) from error
-        if _noted(self.path).get("fingerprint") != self.fingerprint:
-            note = {"fingerprint": self.fingerprint, "settings": dict(self.settings)}
-            write_json(self.path / FINGERPRINT_NAME, note)
+        for folder in self._folders:
+            if _noted(folder).get("fingerprint") != self.fingerprint:
+                note = {"fingerprint": self.fingerprint, "settings": dict(self.settings)}
+                write_json(folder / FINGERPRINT_NAME, note)
         return moved
 
     def file(self, item: str) -> Path:
@@ -97,29 +106,46 @@ class ItemFolder:
         return self.path / f"{item}{self.suffix}"
 
     def done(self, item: str) -> bool:
-        """Return whether the file of image id `item` is there; files appear whole, so it is then finished."""
-        return self.file(item).is_file()
+        """Return whether the file of image id `item` is there, and the one beside; files appear whole."""
+        return all((folder / f"{item}{self.suffix}").is_file() for folder in self._folders)
 
-    def _holds_others(self) -> bool:
-        if not self.path.is_dir() or _noted(self.path).get("fingerprint") == self.fingerprint:
+    @property
+    def _folders(self) -> tuple[Path, ...]:
+        """Both folders, the one beside first."""
+        return (self.path,) if self.beside is None else (self.beside, self.path)
+
+    def _holds_others(self, folder: Path) -> bool:
+        if not folder.is_dir() or _noted(folder).get("fingerprint") == self.fingerprint:
             return False
-        return any(self.path.glob(f"*{self.suffix}"))
+        return any(folder.glob(f"*{self.suffix}"))
 
     def _refuse_others(self) -> None:
-        if self.path.exists() and not self.path.is_dir():
-            raise RunError(f"{self.path}: a file, where the folder of {self.describe} belongs", remedy="Move it away")
-        if self._holds_others() and not self.overwrite:
+        for folder in self._folders:
+            if folder.exists() and not folder.is_dir():
+                raise RunError(f"{folder}: a file, where the folder of {self.describe} belongs", remedy="Move it away")
+        if self._holds_others(self.path) and not self.overwrite:
             differences = _differences(_noted(self.path).get("settings"), self.settings)
             raise RunError(
                 f"{self.path} holds {self.describe} made with {differences}",
                 remedy=f"Go on with those, or add --overwrite, which keeps the old {self.describe} in "
-                f"{_free_name(self.path).name}",
+                f"{self._free_names()[self.path].name}",
             )
 
-    def _move_aside(self) -> Path:
-        target = _free_name(self.path)
-        self.path.rename(target)
-        return target
+    def _free_names(self) -> dict[Path, Path]:
+        """Return, for the folders to be moved aside, names of one serial number that are free for all of them."""
+        others = [folder for folder in self._folders if self._holds_others(folder)]
+        serial = 1
+        while any(_aside(folder, serial).exists() for folder in others):
+            serial += 1
+        return {folder: _aside(folder, serial) for folder in others}
+
+    def _move_aside(self) -> Path | None:
+        """Move files of other settings aside; return where those of `path` lie then, or None."""
+        names = self._free_names()
+        # The folder beside first: should the move end between the two, the other one still shows that it is due.
+        for folder, target in names.items():
+            folder.rename(target)
+        return names.get(self.path)
 
 
 def _noted(folder: Path) -> dict[str, Any]:
@@ -148,8 +174,5 @@ def _word(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _free_name(folder: Path) -> Path:
-    serial = 1
-    while (target := folder.with_name(f"{folder.name}.old-{serial}")).exists():
-        serial += 1
-    return target
+def _aside(folder: Path, serial: int) -> Path:
+    return folder.with_name(f"{folder.name}.old-{serial}")

@@ -1,4 +1,4 @@
-"""Settings of the parts of IRN: confident labels, the boundary network, the random walk."""
+"""Settings of the parts of IRN: confident labels, the boundary network, the random walk, instance maps."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from recam_cli.core.settings.groups import HARDWARE
 LABELS = "Confident labels"
 NETWORK = "Boundary network"
 WALK = "Random walk"
+INSTANCES = "Instance maps"
 WALK_BETA = {"irn": 10.0, "psa": 8.0}
 """The refiners that walk, and the published exponents of their affinities."""
 
@@ -100,3 +101,35 @@ def walk_kind(refine: str) -> str | None:
     """Return which walk a refiner takes, "irn" or "psa", or None: `irn+crf` → `irn`."""
     kind = refine.split("+")[0]
     return kind if kind in WALK_BETA else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DisplacementSettings:
+    """Whether the boundary network's other branch is trained, and how."""
+
+    instances: bool = setting(
+        False,
+        "Also tell objects of one class apart: a displacement branch is trained, and instances/ written; needs "
+        "--refine irn or irn+crf.",
+        panel=INSTANCES,
+    )
+    displacement_lr: float = setting(1.0, "Learning rate of the displacement branch.", panel=INSTANCES, minimum=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupingSettings:
+    """How a displacement field becomes instances."""
+
+    displacement_steps: int = setting(
+        100, "Steps that each cell follows the displacement field.", panel=INSTANCES, minimum=0, maximum=10_000
+    )
+    centroid_radius: float = setting(
+        2.5, "Cells of a shorter displacement, in cells of 4 pixels, are an object's centre.", panel=INSTANCES, above=0
+    )
+    instance_fragment: float = setting(
+        0.01,
+        "Pieces of an instance below this share of the image are none of their own.",
+        panel=INSTANCES,
+        minimum=0,
+        maximum=1,
+    )

@@ -16,7 +16,13 @@ from recam_cli.core.settings.groups import (
     HardwareSettings,
     SeedSettings,
 )
-from recam_cli.core.settings.irn import BoundarySettings, ConfidentSettings, WalkSettings
+from recam_cli.core.settings.irn import (
+    BoundarySettings,
+    ConfidentSettings,
+    DisplacementSettings,
+    GroupingSettings,
+    WalkSettings,
+)
 from recam_cli.core.settings.psa import AffinitySettings, AlphaSettings, BackgroundWalkSettings
 
 CRF = "Dense CRF"
@@ -27,7 +33,10 @@ class CrfBackendSettings:
     """Which dense CRF."""
 
     crf: Literal["auto", "native", "pydensecrf"] = setting(
-        "auto", "The dense CRF's implementation; auto: native, where numba is installed.", panel=CRF
+        "auto",
+        "The dense CRF's implementation; auto: native, where numba is installed. Native runs on a CUDA GPU where "
+        "--device is one.",
+        panel=CRF,
     )
 
 
@@ -77,6 +86,11 @@ class TrainIrnSettings(SplitSettings, BoundarySettings, HardwareSettings, SeedSe
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainBranchesSettings(TrainIrnSettings, DisplacementSettings):
+    """All that the boundary network depends on where its displacement branch is trained, too."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PsaLabelsSettings(SplitSettings, CrfBackendSettings, AlphaSettings):
     """All that PSA's confident labels depend on, apart from what is taken off the seeds; their CRF is the published."""
 
@@ -89,6 +103,11 @@ class TrainPsaSettings(SplitSettings, AffinitySettings, HardwareSettings, SeedSe
 @dataclass(frozen=True, kw_only=True)
 class RandomWalkSettings(SplitSettings, WalkSettings, HardwareSettings):
     """All that walked seeds depend on, apart from seeds, the network that guides them and what goes with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstancesSettings(RandomWalkSettings, GroupingSettings):
+    """All that instance maps depend on, apart from seeds, network, walked seeds and thresholds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,20 +125,17 @@ class CutSettings(CrfSettings, SplitSettings):
         "after it; crf: the dense CRF alone; none: the seed cut at the threshold.",
         panel=MODEL,
     )
+    ignore_below: float = setting(
+        0.0,
+        "Pixels of a lower confidence (the winner's share, 0 to 1) become 255, which train-seg skips; 0: none.",
+        panel=MODEL,
+        minimum=0,
+        maximum=1,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class MakeMasksSettings(
-    SeedSettings,
-    DeviceSettings,
-    BackgroundWalkSettings,
-    AffinitySettings,
-    AlphaSettings,
-    WalkSettings,
-    BoundarySettings,
-    ConfidentSettings,
-    CutSettings,
-):
+class MasksSettings(SeedSettings, DeviceSettings, WalkSettings, BoundarySettings, ConfidentSettings, CutSettings):
     """How seeds are cut at a threshold and refined."""
 
     workers: int | None = setting(
@@ -134,3 +150,15 @@ class MakeMasksSettings(
         "Where the masks there were made with other settings: move them to masks.old-<n> and begin anew.",
         panel=OUTPUT,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PsaMasksSettings(
+    SeedSettings, DeviceSettings, BackgroundWalkSettings, AffinitySettings, AlphaSettings, WalkSettings, CutSettings
+):
+    """As `MasksSettings`, where affinities guide the walk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakeMasksSettings(GroupingSettings, DisplacementSettings, PsaMasksSettings, MasksSettings):
+    """Both, and whether and how objects of one class are told apart."""

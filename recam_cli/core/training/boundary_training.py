@@ -1,31 +1,101 @@
-"""How the boundary network is trained (IRN, CVPR 2019, §3.3)."""
+"""How the boundary network is trained (IRN, CVPR 2019, §3.3).
+
+Its displacement branch, where it has one, learns beside it. As the backbone is frozen, neither changes the other.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
 from recam_cli.core.affinity.boundary_loss import boundary_loss
-from recam_cli.core.data.transforms import Augmentation
+from recam_cli.core.affinity.displacement_loss import displacement_loss
+from recam_cli.core.data.reading import read_batches
+from recam_cli.core.data.transforms import Augmentation, to_tensor
 from recam_cli.core.errors import UsageError
+from recam_cli.core.hardware import autocast
+from recam_cli.core.models.irnet import BoundaryNet
 from recam_cli.core.settings.irn import BoundarySettings
-from recam_cli.core.training.branch_training import Lesson
+from recam_cli.core.training.branch_training import Lesson, Place, labels_on
+from recam_cli.core.training.loader import TrainingImages
+from recam_cli.core.training.loop import Losses, ParameterGroup
+
+_MEAN_BATCH = 8
+"""Images of equal size that are read together for the field's mean."""
 
 
-def boundary_lesson(settings: BoundarySettings) -> Lesson:
-    """Return the random scaling, mirroring and cropping, the loss and the schedule that the settings ask for.
+@dataclass(frozen=True)
+class BoundaryLesson(Lesson[BoundaryNet]):
+    """Random scaling, mirroring and crops; the loss over pairs, and that of the displacement field, if there is one.
 
-    Raises:
-        UsageError: the scale is no range.
+    Attributes:
+        radius: of the pairs.
+        rate, displacement_rate: learning rates of the branches.
+        weight_decay: of both.
     """
-    if len(settings.irn_scale) != 2 or settings.irn_scale[0] > settings.irn_scale[1]:
-        raise UsageError("--irn-scale: give two numbers, smallest,largest")
-    scale = settings.irn_scale[0], settings.irn_scale[1]
-    return Lesson(
-        title="Boundaries",
-        augmentation=Augmentation(crop=settings.irn_crop, relative=True, scale=scale),
-        loss=boundary_loss,
-        radius=settings.irn_radius,
-        epochs=settings.irn_epochs,
-        batch_size=settings.irn_batch_size,
-        lr=settings.irn_lr,
-        weight_decay=settings.irn_weight_decay,
-        momentum=settings.irn_momentum,
-    )
+
+    radius: int
+    rate: float
+    displacement_rate: float
+    weight_decay: float
+
+    @classmethod
+    def of(cls, settings: BoundarySettings, *, displacement_rate: float = 1.0) -> BoundaryLesson:
+        """Return what the settings ask for.
+
+        Raises:
+            UsageError: the scale is no range.
+        """
+        if len(settings.irn_scale) != 2 or settings.irn_scale[0] > settings.irn_scale[1]:
+            raise UsageError("--irn-scale: give two numbers, smallest,largest")
+        scale = settings.irn_scale[0], settings.irn_scale[1]
+        return cls(
+            title="Boundaries",
+            augmentation=Augmentation(crop=settings.irn_crop, relative=True, scale=scale),
+            epochs=settings.irn_epochs,
+            batch_size=settings.irn_batch_size,
+            momentum=settings.irn_momentum,
+            radius=settings.irn_radius,
+            rate=settings.irn_lr,
+            displacement_rate=displacement_rate,
+            weight_decay=settings.irn_weight_decay,
+        )
+
+    def groups(self, net: BoundaryNet) -> list[ParameterGroup]:
+        """Return the branches, each at its rate."""
+        branch = (*net.reduce.parameters(), *net.fuse.parameters())
+        groups = [ParameterGroup(branch, self.rate, self.weight_decay)]
+        if net.displacement is not None:
+            groups.append(ParameterGroup(net.displacement.parameters(), self.displacement_rate, self.weight_decay))
+        return groups
+
+    def losses(self, net: BoundaryNet, images: Tensor, masks: Tensor) -> Losses:
+        """Return the boundary loss, the displacement loss on top where there is a branch, and their means."""
+        logits, field = (net(images), None) if net.displacement is None else net.with_field(images)
+        labels = labels_on(masks, logits.shape[1:])
+        with torch.autocast(logits.device.type, enabled=False):
+            loss = boundary_loss(logits, labels, radius=self.radius)
+            total, parts = loss.total, loss.means()
+            if field is not None:
+                parts |= displacement_loss(field, labels, radius=self.radius)
+                total = total + parts.pop("displacement")
+        return Losses(total, parts)
+
+    @torch.inference_mode()
+    def finish(self, net: BoundaryNet, data: TrainingImages, place: Place) -> None:
+        """Store the displacement field's mean over the images as they are, each weighing the same."""
+        if net.displacement is None:
+            return
+        net.displacement.mean.zero_()
+        total = torch.zeros(2, dtype=torch.float64)
+        batches = read_batches(data.samples, _MEAN_BATCH, max_pixels=data.max_pixels, workers=place.workers)
+        with place.reporter.track("Mean displacement", len(data)) as progress:
+            for batch in batches:
+                images = torch.stack([to_tensor(image) for image in batch.images]).to(place.device)
+                with autocast(place.device, place.precision):
+                    field = net.with_field(images)[1]
+                total += field.mean(dim=(2, 3)).sum(dim=0).cpu().double()
+                progress.advance(len(batch.samples))
+        net.displacement.mean.copy_(total / len(data))

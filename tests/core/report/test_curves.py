@@ -12,12 +12,15 @@ from PIL import Image
 
 from recam_cli.core.errors import RunError
 from recam_cli.core.report.bars import class_bars, confusion_picture
+from recam_cli.core.report.coverage_curves import CoverageLine, coverage_curves
 from recam_cli.core.report.curves import SweepLine, loss_curves, score_curves, threshold_curves
 from recam_cli.core.report.log import Series, read_log, series_of, smoothed
 
 ODD_NAMES = ["<b>", "$x^2$", "y" * 200, "日本語", "a\nb", "_hidden"]
 LOSS = Series("BCE", (0.0, 1.0, 2.0, 3.0), (0.9, 0.5, 0.4, 0.3))
 SWEEP = SweepLine("CAM", ((0.0, 40.0), (0.3, 57.0), (0.6, 57.0), (0.9, 10.0)), (0.25, 56.0))
+
+COVERAGE = CoverageLine("ReCAM", ((0.0, 100.0, 80.0, 90.0), (0.5, 99.9, 80.1, 89.9), (0.9, 40.0, 95.0, 30.0)))
 
 
 def pixels_of(png: bytes) -> np.ndarray:
@@ -38,6 +41,8 @@ FIGURES = {
     "no scores": lambda: score_curves([]),
     "sweep": lambda: threshold_curves([SWEEP, SweepLine("ReCAM", SWEEP.points)]),
     "no sweep": lambda: threshold_curves([SweepLine("CAM", ())]),
+    "coverage": lambda: coverage_curves([COVERAGE, CoverageLine("y" * 200, COVERAGE.points)]),
+    "no coverage": lambda: coverage_curves([]),
     "bars": lambda: class_bars(ODD_NAMES, {"CAM": [1.0, None, 100.0, float("nan"), 0.0, 5.0], "ReCAM": [50.0] * 6}),
     "no bars": lambda: class_bars([], {}),
     "confusion": lambda: confusion_picture(np.arange(36).reshape(6, 6), ODD_NAMES),
@@ -51,7 +56,7 @@ def test_a_figure_is_a_png_with_nothing_cut_off(name):
     assert nothing_clipped(FIGURES[name]())
 
 
-@pytest.mark.parametrize("name", ["loss", "sweep"])
+@pytest.mark.parametrize("name", ["loss", "sweep", "coverage"])
 def test_equal_figures_have_equal_bytes(name):
     assert FIGURES[name]() == FIGURES[name]()
 
@@ -79,6 +84,15 @@ def test_a_sweep_is_read_from_an_evaluation():
     }
     assert SweepLine.of("CAM", evaluation) == SweepLine("CAM", ((0.0, 10.0), (0.9, 20.0)), (0.5, 15.0))
     assert SweepLine.of("masks", {"curve": None, "label_free": None}) == SweepLine("masks", ())
+
+
+def test_a_coverage_line_is_read_from_an_evaluation_without_what_is_undefined():
+    shares = {"coverage": 90.0, "object_coverage": 30.0, "precision": 80.0, "recall": 70.0, "miou": 60.0}
+    points = [{"threshold": 0.0, **shares}, {"threshold": 0.99, **shares, "precision": None}]
+    assert CoverageLine.of("CAM", {"coverage": points}) == CoverageLine("CAM", ((0.0, 90.0, 80.0, 70.0),))
+    assert CoverageLine.of("CAM", {"coverage": points[1:]}) is None
+    assert CoverageLine.of("CAM", {"coverage": None}) is None
+    assert CoverageLine.of("CAM", {}) is None
 
 
 def test_series_hold_the_lines_with_both_numbers():

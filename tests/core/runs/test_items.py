@@ -18,6 +18,19 @@ def open_items(folder: Path, settings=OLD, *, overwrite=False) -> ItemFolder:
     return ItemFolder.open(folder, fingerprint(settings), settings, overwrite, "masks", suffix=".png")
 
 
+def open_pair(root: Path, settings=OLD, *, overwrite=False) -> ItemFolder:
+    digest = fingerprint(settings)
+    beside = root / "confidence"
+    return ItemFolder.open(root / "masks", digest, settings, overwrite, "masks", suffix=".png", beside=beside)
+
+
+def made_pair(root: Path, *items: str, settings=OLD) -> None:
+    open_pair(root, settings).begin()
+    for item in items:
+        for folder in ("confidence", "masks"):
+            write_text(root / folder / f"{item}.png", f"{folder} of {item}")
+
+
 def made(folder: Path, *items: str, settings=OLD) -> Path:
     open_items(folder, settings).begin()
     for item in items:
@@ -154,6 +167,80 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path):
 
     with pytest.raises(RunError, match="a file, where the folder of masks belongs"):
         open_items(tmp_path / "masks")
+
+
+def test_an_image_is_done_when_it_has_both_files(tmp_path):
+    made_pair(tmp_path, "a", "b", "c")
+    (tmp_path / "masks" / "b.png").unlink()  # killed between the two
+    (tmp_path / "confidence" / "c.png").unlink()
+
+    items = open_pair(tmp_path)
+
+    assert items.begin() is None
+    assert [items.done(i) for i in "abcd"] == [True, False, False, False]
+
+
+def test_half_written_files_beside_are_cleared_away(tmp_path):
+    made_pair(tmp_path, "a")
+    leftover = tmp_path / "confidence" / ".b.png.12ab34cd.partial"
+    leftover.write_bytes(b"half")
+
+    open_pair(tmp_path).begin()
+
+    assert not leftover.exists()
+
+
+def test_both_folders_are_moved_aside_under_one_number(tmp_path):
+    made(tmp_path / "masks", "a")  # as a version without the folder beside left it
+    open_items(tmp_path / "masks", {"threshold": "0.3"}, overwrite=True).begin()
+    made_pair(tmp_path, "a", settings={"threshold": "0.3"})
+
+    moved = open_pair(tmp_path, {"threshold": "0.4"}, overwrite=True).begin()
+
+    assert moved == tmp_path / "masks.old-2"
+    assert (tmp_path / "masks.old-2" / "a.png").read_text() == "masks of a"
+    assert (tmp_path / "confidence.old-2" / "a.png").read_text() == "confidence of a"
+    assert not open_pair(tmp_path, {"threshold": "0.4"}).done("a")
+
+
+def test_a_refusal_names_the_number_that_both_will_bear(tmp_path):
+    made_pair(tmp_path, "a")
+    (tmp_path / "confidence.old-1").mkdir()
+
+    with pytest.raises(RunError, match=r"masks\.old-2"):
+        open_pair(tmp_path, {"threshold": "0.3"})
+
+    assert {p.name for p in tmp_path.iterdir()} == {"masks", "confidence", "confidence.old-1"}
+
+
+def test_a_move_that_was_killed_halfway_is_ended_under_the_same_number(tmp_path):
+    made_pair(tmp_path, "a")
+    (tmp_path / "confidence").rename(tmp_path / "confidence.old-1")
+
+    moved = open_pair(tmp_path, {"threshold": "0.3"}, overwrite=True).begin()
+
+    assert moved == tmp_path / "masks.old-1"
+    assert not open_pair(tmp_path, {"threshold": "0.3"}).done("a")
+
+
+def test_files_beside_of_other_settings_never_pair_with_the_masks(tmp_path):
+    made_pair(tmp_path, "a", settings={"threshold": "0.3"})
+    (tmp_path / "masks" / "a.png").unlink()
+    made(tmp_path / "masks", "a")  # masks of other settings, put back by hand
+
+    items = open_pair(tmp_path)
+
+    assert items.begin() is None
+    assert not items.done("a")
+    assert (tmp_path / "confidence.old-1" / "a.png").read_text() == "confidence of a"
+    assert (tmp_path / "masks" / "a.png").read_text() == "a"
+
+
+def test_a_file_in_the_place_of_the_folder_beside_is_refused(tmp_path):
+    (tmp_path / "confidence").write_text("not a folder")
+
+    with pytest.raises(RunError, match="confidence: a file, where"):
+        open_pair(tmp_path)
 
 
 def test_result_settings_leave_out_what_does_not_change_results():

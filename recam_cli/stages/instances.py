@@ -1,0 +1,100 @@
+"""Part of make-masks: the objects of each mask told apart, by IRN's displacement field and walked parts of the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from recam_cli.core.affinity.instance_files import read_listed, write_instances
+from recam_cli.core.affinity.instances import group_cells, instances_of, walk_parts
+from recam_cli.core.data.images import read_mask
+from recam_cli.core.data.reading import PhotoBatch, read_batches
+from recam_cli.core.data.transforms import to_tensor
+from recam_cli.core.hardware import autocast, choose_device, choose_precision
+from recam_cli.core.models.irnet import BoundaryNet
+from recam_cli.core.runs.items import ItemFolder
+from recam_cli.core.runs.run import result_settings, stage_fingerprint
+from recam_cli.core.settings.declare import part_of
+from recam_cli.core.settings.make_masks import InstancesSettings
+from recam_cli.core.settings.resolve import Resolved
+from recam_cli.stages.mask_work import InstancesResult, MaskWork
+
+STAGE = "instances"
+FOLDER = "instances"
+
+
+def run(work: MaskWork, *, net: BoundaryNet, masks: Path, floor: float, inputs: Mapping[str, str]) -> InstancesResult:
+    """Make the instance maps of a split; those there already, made with the same settings of the same, are kept.
+
+    Args:
+        work: the call of make-masks.
+        net: the boundary network with its displacement branch, on its device.
+        masks: folder of the split's masks.
+        floor: what is taken off the seeds' scores before the walk.
+        inputs: what the maps are made from: masks, network and floor.
+
+    Raises:
+        RunError: the folder holds maps of other settings, and they may not be moved.
+        DataError: an image, a seed or a mask cannot be used.
+    """
+    run, images = work.run, work.images
+    settings = part_of(InstancesSettings, work.settings, workers=work.workers)
+    name = STAGE + work.suffix
+    folder = ItemFolder.open(
+        run.path / f"{FOLDER}{work.suffix}",
+        stage_fingerprint(name, settings, inputs),
+        result_settings(settings, inputs),
+        work.settings.overwrite,
+        "instance maps",
+        suffix=".png",
+    )
+    device = choose_device(settings.device)
+    with run.stage(name, Resolved(settings, work.resolved.sources), inputs=inputs, device=str(device)) as entry:
+        moved = folder.begin()
+        if moved is not None:
+            work.reporter.info(f"Moved the instance maps of other settings to {moved}")
+        todo = [sample for sample in images if not folder.done(sample.id)]
+        read = read_batches(todo, settings.walk_batch_size, max_pixels=settings.max_pixels, workers=work.workers)
+        with work.reporter.track("Instances", len(images)) as progress:
+            progress.advance(len(images) - len(todo))
+            for batch in read:
+                _tell_apart(batch, work, folder, net, settings, masks, floor)
+                progress.advance(len(batch.samples))
+        found = sum(len(read_listed(folder.file(sample.id).with_suffix(".json"))) for sample in images)
+        entry.metrics |= {"images": len(images), "made": len(todo), "instances": found}
+        entry.outputs["maps"] = run.output_of_folder(folder.path, "*.png")
+        entry.outputs["lists"] = run.output_of_folder(folder.path, "[!.]*.json")
+    return InstancesResult(folder.path, len(todo), len(images) - len(todo), found, moved)
+
+
+@torch.inference_mode()
+def _tell_apart(
+    batch: PhotoBatch,
+    work: MaskWork,
+    folder: ItemFolder,
+    net: BoundaryNet,
+    settings: InstancesSettings,
+    masks: Path,
+    floor: float,
+) -> None:
+    device = next(net.parameters()).device
+    pixels = torch.stack([to_tensor(image) for image in batch.images]).to(device)
+    if device.type != "mps":
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+    with autocast(device, choose_precision(settings.precision, device)):
+        boundaries, fields = net.boundaries_with_field(pixels)
+    for sample, image, boundary, field in zip(*batch, boundaries.float(), fields, strict=True):
+        parts = walk_parts(
+            work.seed_of(sample, image),
+            group_cells(field, steps=settings.displacement_steps, centroid=settings.centroid_radius),
+            boundary,
+            floor=floor,
+            radius=settings.walk_radius,
+            beta=settings.beta_of("irn"),
+            steps=settings.walk_steps,
+        )
+        mask = read_mask(masks / f"{sample.id}.png", max_pixels=settings.max_pixels)
+        found = instances_of(mask, parts, fragment=settings.instance_fragment)
+        write_instances(folder.file(sample.id), found, work.images.classes)
