@@ -92,7 +92,7 @@ def _tell_apart(
             boundary,
             floor=floor,
             radius=settings.walk_radius,
-            beta=settings.walk_beta,
+            beta=settings.beta_of("irn"),
             steps=settings.walk_steps,
         )
         mask = read_mask(masks / f"{sample.id}.png", max_pixels=settings.max_pixels)

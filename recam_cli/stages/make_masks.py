@@ -22,7 +22,8 @@ from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
 from recam_cli.core.runs.variants import command, require_variant, resolve_method, variant_suffix
 from recam_cli.core.settings.declare import part_of
-from recam_cli.core.settings.make_masks import CutSettings, MakeMasksSettings, MasksSettings
+from recam_cli.core.settings.irn import walk_kind
+from recam_cli.core.settings.make_masks import CutSettings, MakeMasksSettings, MasksSettings, PsaMasksSettings
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.stages.mask_work import (
     AUTO,
@@ -35,6 +36,7 @@ from recam_cli.stages.mask_work import (
 )
 
 STAGE = "make-masks"
+_RECORDED: dict[str | None, Any] = {"irn": MasksSettings, "psa": PsaMasksSettings}
 
 
 @dataclass(frozen=True)
@@ -94,15 +96,15 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
     given = parse_threshold(resolved.settings.threshold)
     work = _prepare(resolved, run, reporter, given)
     settings, seeds, inputs = work.settings, work.seeds, work.inputs
-    walks = settings.refine.startswith("irn")
+    walks = walk_kind(settings.refine)
     spread = None
     threshold = cut = _choose(given, work) if walks or given is not None else None
     if walks and threshold is not None:
-        from recam_cli.stages import irn
+        from recam_cli.stages import spreading
 
-        spread = irn.spread(work, threshold.value)
+        spread = spreading.spread(work, walks, threshold.value)
         seeds, inputs, cut = spread.folder, spread.inputs, spread.cut
-    recorded: Any = part_of(MasksSettings if walks else CutSettings, settings)
+    recorded: Any = part_of(_RECORDED.get(walks, CutSettings), settings)
     matters = part_of(CutSettings, settings)
     name = STAGE + work.suffix
     folder = ItemFolder.open(
@@ -124,25 +126,29 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
         if walks:
             entry.notes |= {"walk_threshold": cut.value, "walk_threshold_chosen": cut.chosen, "walk_how": cut.how}
         summary = _make_all(_job(work, seeds, cut.value), work, folder, entry)
-    instances = irn.tell_apart(work, spread, folder.path) if spread is not None and settings.instances else None
-    return replace(_result(folder, len(work.images), summary, threshold, moved), instances=instances)
+    result = _result(folder, len(work.images), summary, threshold, moved)
+    if spread is None or not settings.instances:
+        return result
+    from recam_cli.stages import irn
+
+    return replace(result, instances=irn.tell_apart(work, spread.guide, folder.path))
 
 
 def _prepare(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter, given: float | None) -> MaskWork:
     """Check all that can be checked before work begins; errors as `run`."""
     suffix = variant_suffix(run, resolved.settings.method)
     settings = _normalised(resolved.settings, run, given)
-    if settings.instances and not settings.refine.startswith("irn"):
+    if settings.instances and walk_kind(settings.refine) != "irn":
         raise UsageError(
-            f"--instances needs the random walk, but --refine is {settings.refine}",
+            f"--instances needs the random walk of IRN, but --refine is {settings.refine}",
             remedy="Add --refine irn or --refine irn+crf, or leave --instances out",
         )
     if settings.refine != "none":
         check_backend(settings.crf, crf_device(settings))
-    if settings.refine.startswith("irn"):
-        from recam_cli.stages import irn
+    if (walks := walk_kind(settings.refine)) is not None:
+        from recam_cli.stages import spreading
 
-        irn.check(settings)
+        spreading.check(settings, walks)
     inputs = {"make-seeds" + suffix: require_variant(run, "make-seeds", suffix).fingerprint}
     images = open_dataset(settings, settings.split)
     require_classes(run, "train-cls", images.classes, images.root)
@@ -153,11 +159,13 @@ def _prepare(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter
 
 def _normalised(settings: MakeMasksSettings, run: Run, given: float | None) -> MakeMasksSettings:
     """Spell equal wishes equally, so that a repeated command finds its own masks."""
+    walks = walk_kind(settings.refine)
     return replace(
         settings,
         method=resolve_method(run, settings.method),
         threshold=AUTO if given is None else str(given),
         crf=resolve_backend(settings.crf),
+        walk_beta=settings.walk_beta if walks is None else settings.beta_of(walks),
     )
 
 
@@ -186,7 +194,7 @@ def _job(work: MaskWork, seeds: Path, threshold: float) -> MaskJob:
         confidences=path / f"{CONFIDENCE}{work.suffix}",
         threshold=threshold,
         how=refinement_of(settings, work.crf_device),
-        crf=settings.refine in ("crf", "irn+crf"),
+        crf=settings.refine.endswith("crf"),
         ignore_below=settings.ignore_below,
         max_pixels=settings.max_pixels,
     )

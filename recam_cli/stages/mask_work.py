@@ -55,6 +55,11 @@ class MaskWork:
         """Processes to work with, at most one per image."""
         return worker_count(self.settings.workers, len(self.images))
 
+    @property
+    def labels_walk(self) -> bool:
+        """Whether confident labels walk with the seeds."""
+        return self.settings.walk_sources == "labels"
+
     def seed_of(self, sample: Sample, image: np.ndarray) -> Seed:
         """Read the seed of `sample`, whose photograph is `image`, uint8 (H, W, 3).
 
@@ -78,11 +83,12 @@ class MaskWork:
         """Return the processes that refine `items` images: none beside this one where a GPU does it."""
         return worker_count(self.settings.workers, items) if self.crf_device == "cpu" else 0
 
-    def seeds_in(self, folder: Path, progress: Progress) -> Iterator[Seed]:
+    def seeds_in(self, folder: Path, progress: Progress | None = None) -> Iterator[Seed]:
         """Read the seeds of the split in `folder` one at a time."""
         for sample in self.images:
             yield read_seed(folder / f"{sample.id}.npz")
-            progress.advance()
+            if progress is not None:
+                progress.advance()
 
 
 @dataclass(frozen=True)

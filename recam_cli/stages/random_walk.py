@@ -1,43 +1,67 @@
-"""Part of make-masks: seeds spread by the random walk within learned boundaries, kept as seeds of their own."""
+"""Part of make-masks: seeds spread by a random walk that a network guides, kept as seeds of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from recam_cli.core.affinity.spread import spread_seeds
+from recam_cli.core.affinity.spread import WalkNet, spread_seeds
 from recam_cli.core.cams.store import write_seed
 from recam_cli.core.data.images import read_mask
 from recam_cli.core.data.reading import PhotoBatch, read_batches
-from recam_cli.core.data.samples import Sample
 from recam_cli.core.data.transforms import resized, to_tensor
 from recam_cli.core.hardware import autocast, choose_device, choose_precision
-from recam_cli.core.models.irnet import BoundaryNet
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.run import result_settings, stage_fingerprint
 from recam_cli.core.settings.declare import part_of
 from recam_cli.core.settings.make_masks import RandomWalkSettings
 from recam_cli.core.settings.resolve import Resolved
-from recam_cli.stages import confident_labels
+from recam_cli.stages.mask_labels import Labels
 from recam_cli.stages.mask_work import MaskWork
 
 STAGE = "random-walk"
 FOLDER = "walked"
 
 
-def run(work: MaskWork, *, net: BoundaryNet, digest: str, floor: float, labels: Path | None = None) -> Path:
+@dataclass(frozen=True)
+class Guide:
+    """What the walk depends on besides its settings.
+
+    Attributes:
+        kind: of walk, "irn" or "psa"; the network is recorded under it.
+        net: the network, on its device.
+        weights: its file.
+        digest: of what of the file the walk depends on.
+        floor: what is taken off the seeds' scores before.
+        alpha: the walking background's exponent; None where none walks, or labels say how.
+        labels: the confident labels, which walk with the seeds if the settings say so; None where none were made.
+    """
+
+    kind: str
+    net: WalkNet
+    weights: Path
+    digest: str
+    floor: float
+    alpha: float | None = None
+    labels: Labels | None = None
+
+    def inputs(self) -> dict[str, str]:
+        """Return it as what walked seeds depend on, by name."""
+        inputs = {self.kind: self.digest, "floor": f"{self.floor:.4f}"}
+        return inputs | ({} if self.alpha is None else {"alpha": f"{self.alpha:g}"})
+
+
+def run(work: MaskWork, guide: Guide) -> Path:
     """Spread the seeds of a split; those there already, of the same settings, seeds and network, are kept.
 
     Args:
         work: the call of make-masks.
-        net: the boundary network, on its device.
-        digest: of its weights, as from `boundary_digest`.
-        floor: what is taken off the seeds' scores before.
-        labels: folder of confident labels, which walk with the seeds; None: the seeds alone.
+        guide: the network and what goes with it.
 
     Returns:
         The folder of walked seeds, `<id>.npz`.
@@ -47,11 +71,11 @@ def run(work: MaskWork, *, net: BoundaryNet, digest: str, floor: float, labels: 
     """
     run, reporter, images = work.run, work.reporter, work.images
     settings = part_of(RandomWalkSettings, work.settings, workers=work.workers)
+    settings = replace(settings, walk_beta=settings.beta_of(guide.kind))
     device = choose_device(settings.device)
-    inputs = work.inputs | {"irn": digest, "floor": f"{floor:.4f}"}
-    if labels is not None:
-        made_by = confident_labels.STAGE + work.suffix
-        inputs |= {made_by: run.require(made_by).fingerprint}
+    inputs = work.inputs | guide.inputs()
+    if work.labels_walk and guide.labels is not None:
+        inputs |= {guide.labels.stage: guide.labels.fingerprint}
     name = STAGE + work.suffix
     folder = ItemFolder.open(
         run.path / f"{FOLDER}{work.suffix}",
@@ -68,40 +92,28 @@ def run(work: MaskWork, *, net: BoundaryNet, digest: str, floor: float, labels: 
         with reporter.track("Random walk", len(images)) as progress:
             progress.advance(len(images) - len(todo))
             for batch in read:
-                _walk(batch, work, folder, net, settings, floor, labels)
+                _walk(batch, work, folder, guide, settings)
                 progress.advance(len(batch.samples))
         entry.metrics |= {"images": len(images), "made": len(todo)}
-        entry.notes |= {"floor": floor}
+        entry.notes |= {"floor": guide.floor}
         entry.outputs[FOLDER] = run.output_of_folder(folder.path, "*.npz")
     return folder.path
 
 
 @torch.inference_mode()
-def _walk(
-    batch: PhotoBatch,
-    work: MaskWork,
-    folder: ItemFolder,
-    net: BoundaryNet,
-    settings: RandomWalkSettings,
-    floor: float,
-    labels: Path | None,
-) -> None:
-    device = next(net.parameters()).device
+def _walk(batch: PhotoBatch, work: MaskWork, folder: ItemFolder, guide: Guide, settings: RandomWalkSettings) -> None:
+    device = choose_device(settings.device)
     pixels = enlarged(batch.images, settings.walk_scale).to(device)
     if device.type != "mps":
         pixels = pixels.contiguous(memory_format=torch.channels_last)
     with autocast(device, choose_precision(settings.precision, device)):
-        boundaries = net.boundaries(pixels).float()
+        walk = guide.net.walk(pixels, radius=settings.walk_radius, beta=settings.beta_of(guide.kind))
     found = [work.seed_of(sample, image) for sample, image in zip(batch.samples, batch.images, strict=True)]
-    walked = spread_seeds(
-        found,
-        boundaries,
-        floor=floor,
-        labels=None if labels is None else [_label_of(labels, s, settings.max_pixels) for s in batch.samples],
-        radius=settings.walk_radius,
-        beta=settings.walk_beta,
-        steps=settings.walk_steps,
-    )
+    labels = None
+    if work.labels_walk and guide.labels is not None:
+        files = (guide.labels.folder / f"{sample.id}.png" for sample in batch.samples)
+        labels = [read_mask(file, max_pixels=settings.max_pixels) for file in files]
+    walked = spread_seeds(found, walk, floor=guide.floor, alpha=guide.alpha, labels=labels, steps=settings.walk_steps)
     for sample, seed in zip(batch.samples, walked, strict=True):
         write_seed(folder.file(sample.id), seed)
 
@@ -110,7 +122,3 @@ def enlarged(images: Sequence[np.ndarray], scale: float) -> Tensor:
     """Return photographs of one size, uint8 (H, W, 3), as normalised (B, 3, scale·H, scale·W), 1 pixel at least."""
     height, width = (max(1, round(scale * side)) for side in images[0].shape[:2])
     return torch.stack([to_tensor(image if scale == 1 else resized(image, (height, width))) for image in images])
-
-
-def _label_of(folder: Path, sample: Sample, max_pixels: int) -> np.ndarray:
-    return read_mask(folder / f"{sample.id}.png", max_pixels=max_pixels)

@@ -166,10 +166,10 @@ def test_an_image_without_label_has_an_empty_map(run_copy):
     assert json.loads((path / "instances" / "img_002.json").read_text())["instances"] == []
 
 
-@pytest.mark.parametrize("refine", ["crf", "none"])
-def test_without_the_walk_there_are_no_instances(plain, refine):
+@pytest.mark.parametrize("refine", ["crf", "none", "psa"])
+def test_without_the_walk_of_irn_there_are_no_instances(plain, refine):
     data, path = plain
-    with pytest.raises(UsageError, match=f"--instances needs the random walk, but --refine is {refine}"):
+    with pytest.raises(UsageError, match=f"--instances needs the random walk of IRN, but --refine is {refine}"):
         make(data, path, refine=refine, instances=True)
 
 

@@ -143,3 +143,35 @@ def test_weights_of_another_network_are_refused(trained):
     data, path = trained
     with pytest.raises(DataError, match=r"recam\.safetensors: not a boundary network but a classifier"):
         make(data, path, irn_weights=str(path / "classifier" / "recam.safetensors"))
+
+
+def test_labels_walk_with_the_seeds_where_asked_for_also_with_given_weights(trained, tmp_path):
+    data, path = trained
+    make(data, path, walk_sources="labels", walk_scale=2.0)
+    stages = Run.open(path).manifest.stages
+    assert stages["random-walk"].inputs["confident-labels"] == stages["confident-labels"].fingerprint
+    assert "confident labels" in stages["make-masks"].notes["walk_how"]
+    usual = {p.name: p.read_bytes() for p in (path / "masks").glob("*.png")}
+    weights = tmp_path / "irn.safetensors"
+    weights.write_bytes((path / "irn" / "irn.safetensors").read_bytes())
+
+    make(data, path, walk_sources="labels", walk_scale=2.0, irn_weights=str(weights))
+
+    assert {p.name: p.read_bytes() for p in (path / "masks").glob("*.png")} == usual
+    make(data, path, walk_sources="labels", walk_scale=2.0, confident_bg=0.05)
+    assert (
+        Run.open(path).manifest.stages["random-walk"].inputs["confident-labels"]
+        != stages["confident-labels"].fingerprint
+    )
+
+
+def test_the_threshold_after_a_walk_of_labels_keeps_their_share_of_objects(trained):
+    data, path = trained
+    make(data, path, walk_sources="labels")
+
+    labels = [read_mask(file) for file in sorted((path / "confident").glob("*.png"))]
+    labels = [one for one in labels if (one != 0).any()]
+    objects = sum((one == 255).sum() / 2 + ((one > 0) & (one < 255)).sum() for one in labels)
+    share = objects / sum(one.size for one in labels)
+    stage = Run.open(path).manifest.stages["confident-labels"]
+    assert stage.metrics["objects"] == pytest.approx(share, abs=1e-5)

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from recam_cli.core.affinity.boundary_loss import RADIUS, Grid, grid_pairs, label_pairs
+from recam_cli.core.affinity.boundary_loss import RADIUS
+from recam_cli.core.affinity.label_pairs import Grid, grid_pairs, label_pairs
 
 
 def displacement_loss(field: Tensor, labels: Tensor, *, radius: int = RADIUS) -> dict[str, Tensor]:
@@ -31,8 +32,7 @@ def displacement_loss(field: Tensor, labels: Tensor, *, radius: int = RADIUS) ->
         x_i)| over pairs of one class) and "displacement_background" (|D(x_i) - D(x_j)|), each the mean of both
         coordinates; a kind of pair that does not occur counts 0.
     """
-    grid = grid_pairs(labels.shape[1], labels.shape[2], radius)
-    grid = grid._replace(first=grid.first.to(field.device), second=grid.second.to(field.device))
+    grid = grid_pairs(labels.shape[1], labels.shape[2], radius).to(field.device)
     means: Tensor = _PairDifferences.apply(field.float().flatten(2), labels, grid)  # type: ignore[no-untyped-call]
     same, background = means.unbind()
     return {

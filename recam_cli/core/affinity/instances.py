@@ -22,8 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recam_cli.core.affinity.spread import walk_start
-from recam_cli.core.affinity.walk import BETA, RADIUS, STEPS, Transition
+from recam_cli.core.affinity.spread import boundary_walk, on_grid
+from recam_cli.core.affinity.walk import BETA, RADIUS, STEPS
+from recam_cli.core.cams.floor import without_floor
 from recam_cli.core.cams.store import Seed
 from recam_cli.core.data.samples import BACKGROUND, IGNORE
 
@@ -114,20 +115,22 @@ def walk_parts(
     Args:
         seed: of the image.
         groups: int64 (h, w), as from `group_cells`.
-        boundaries: boundary scores (h, w), on the device to compute on.
+        boundaries: boundary scores (h, w) on the grid of the groups, on the device to compute on.
         floor, radius, beta, steps: as of `spread.spread_seeds`.
 
     Returns:
         The parts that hold anything at all; those of a class lie together.
     """
-    start = walk_start(torch.from_numpy(seed.maps).to(boundaries.device), boundaries, floor)
+    walk = boundary_walk(boundaries[None], radius=radius, beta=beta)
+    maps = torch.from_numpy(without_floor(seed.maps, floor)).to(boundaries.device)
+    start = walk.start(on_grid(maps[None], walk.grid))[0]
     member = F.one_hot(torch.from_numpy(groups).to(boundaries.device)).permute(2, 0, 1)
     split = (start[:, None] * member).flatten(0, 1)  # (n·G, h, w)
     holds = split.amax(dim=(1, 2)) > 0
     classes = np.repeat(seed.classes, len(member))[holds.cpu().numpy()]
     if len(classes) == 0:
         return Parts(np.zeros((0, *groups.shape), np.float32), classes)
-    walked = Transition.within(boundaries[None], radius=radius, beta=beta).walk(split[holds][None], steps)[0]
+    walked = walk.transition.walk(split[holds][None], steps)[0]
     return Parts((walked / walked.amax().clamp(min=1e-12)).cpu().numpy(), classes)
 
 

@@ -1,8 +1,9 @@
-"""From seeds and boundary scores to walked seeds: IRN's last step (CVPR 2019, §4; `make_sem_seg` of the code)."""
+"""From seeds and a walk to walked seeds: the last step of IRN (CVPR 2019, §4) and of PSA (CVPR 2018, §3.4)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from recam_cli.core.affinity.walk import BETA, RADIUS, STEPS, Transition
+from recam_cli.core.cams.floor import without_floor
 from recam_cli.core.cams.store import Seed
 from recam_cli.core.data.samples import BACKGROUND, IGNORE
 from recam_cli.core.errors import UsageError
@@ -17,99 +19,99 @@ from recam_cli.core.errors import UsageError
 EPSILON = 1e-5
 
 
-def without_floor(maps: Tensor, floor: float) -> Tensor:
-    """Take the background's level off class maps in [0, 1]: max(0, (c - floor) / (1 - floor)).
+class Walk(NamedTuple):
+    """How the scores of a batch of images walk.
 
-    Maps read with product weights are high everywhere, and whatever stands on the background walks, too.
-
-    Raises:
-        UsageError: `floor` lies outside [0, 1).
+    Attributes:
+        transition: one step, on any grid over the photographs.
+        passable: (B, h, w) on the same grid, what scores are multiplied by before; None for 1.
     """
-    check_floor(floor)
-    return ((maps - floor) / (1 - floor)).clamp(min=0)
+
+    transition: Transition
+    passable: Tensor | None = None
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Its (rows, columns)."""
+        return self.transition.height, self.transition.width
+
+    def start(self, scores: Tensor) -> Tensor:
+        """Return what of `scores` (B, C, h, w), on the walk's grid, walks."""
+        return scores if self.passable is None else scores * self.passable[:, None]
 
 
-def walk_start(maps: Tensor, boundaries: Tensor, floor: float) -> Tensor:
-    """Return what walks: class maps (..., n, h, w) without the floor, none on boundaries (..., h', w'), on their grid.
+class WalkNet(Protocol):
+    """A network that knows how scores may walk on an image."""
 
-    Raises:
-        UsageError: `floor` lies outside [0, 1).
-    """
-    return without_floor(on_grid(maps, boundaries.shape[-2:]), floor) * (1 - boundaries.unsqueeze(-3))
-
-
-def on_grid(maps: Tensor, grid: Sequence[int]) -> Tensor:
-    """Return maps (..., n, h, w) on another grid (rows, columns): bilinear onto a finer one, means onto a coarser."""
-    if tuple(maps.shape[-2:]) == tuple(grid):
-        return maps
-    flat = maps.reshape(-1, 1, *maps.shape[-2:])
-    if maps.shape[-2] > grid[0]:
-        found = F.interpolate(flat, size=tuple(grid), mode="area")
-    else:
-        found = F.interpolate(flat, size=tuple(grid), mode="bilinear", align_corners=False)
-    return found.reshape(*maps.shape[:-2], *grid)
+    def walk(self, images: Tensor, *, radius: int, beta: float) -> Walk:
+        """Return the walk of normalised images (B, 3, H, W), with affinities to the power `beta`."""
+        ...
 
 
-def check_floor(floor: float) -> None:
-    """Refuse a level outside [0, 1).
-
-    Raises:
-        UsageError: it is.
-    """
-    if not 0 <= floor < 1:
-        raise UsageError(f"the level taken off the seeds before the walk is {floor:g}, but must be from 0 to below 1")
+def boundary_walk(boundaries: Tensor, *, radius: int = RADIUS, beta: float = BETA) -> Walk:
+    """Return IRN's walk, which boundary scores (B, h, w) in [0, 1] hold back, and which none begins on them."""
+    boundaries = boundaries.float()
+    return Walk(Transition.within(boundaries, radius=radius, beta=beta), 1 - boundaries)
 
 
 @torch.inference_mode()
 def spread_seeds(
     seeds: Sequence[Seed],
-    boundaries: Tensor,
+    walk: Walk,
     *,
     floor: float = 0.0,
+    alpha: float | None = None,
     labels: Sequence[np.ndarray] | None = None,
-    radius: int = RADIUS,
-    beta: float = BETA,
     steps: int = STEPS,
 ) -> list[Seed]:
-    """Spread the class maps of images of one size by a random walk that boundaries hold back.
+    """Spread the class maps of images of one size by a random walk.
 
-    Without `labels`, as published, the class maps walk alone, and each image's are divided by the largest value of all
-    of them. With them, they say what walks: a cell that is decided sends out its label, the background among them, and
-    an undecided one its class scores, and what these leave to the background. A class then scores
-    c / (largest class + background), above 0.5 where it wins: what leaks into a region is outvoted by what is known of
-    it.
+    Three ways to begin:
+
+    - class maps alone, as published with IRN; each image's walked maps are divided by the largest value of all of them;
+    - with `alpha`, as published with PSA: the background walks as one more map, (1 - largest map)^alpha;
+    - with `labels`: a cell that is decided sends out its label, the background among them, and an undecided one its
+      class scores, and to the background what they leave, 1 - largest map. What leaks into a region is outvoted by what
+      is known of it.
+
+    Where the background walks, too, a class scores c / (largest class + background): above 0.5 exactly where it would
+    win the argmax over the classes and the background. So all are seeds as any other, to be cut at a threshold.
 
     Args:
         seeds: B seeds, of photographs of one size.
-        boundaries: boundary scores (B, h, w) on any grid over the photographs, on the device to compute on.
-        floor: see `without_floor`; 0 is as published.
-        labels: per image confident labels, uint8 (H, W), 255 undecided; or None.
-        radius, beta, steps: of the walk, on the grid of `boundaries`.
+        walk: of these photographs, on the device to compute on, on any grid.
+        floor: taken off the maps before, see `without_floor`; 0 is as published.
+        alpha: the background's exponent, published: 16; None: no background walks. Not used with `labels`.
+        labels: per image confident labels, uint8 (H, W): 0 background, class id + 1, 255 undecided; or None.
+        steps: of the walk.
 
     Returns:
-        B seeds of the same classes, on their own grid, in [0, 1].
+        B seeds of the same classes, on their own grid, maps in [0, 1].
 
     Raises:
-        UsageError: seeds and boundaries differ in number, or seeds in their grid.
+        UsageError: seeds and walk differ in number, or seeds in their grid.
     """
-    grids = {seed.maps.shape[1:] for seed in seeds}
-    if len(seeds) != len(boundaries) or len(grids) > 1:
-        raise UsageError(f"{len(seeds)} seeds of grids {sorted(grids)} do not fit {len(boundaries)} boundary maps")
+    degrees, shapes = walk.transition.degrees, {seed.maps.shape[1:] for seed in seeds}
+    if len(seeds) != len(degrees) or len(shapes) > 1:
+        raise UsageError(f"{len(seeds)} seeds of grids {sorted(shapes)} do not fit a walk of {len(degrees)} images")
     most = max((len(seed.classes) for seed in seeds), default=0)
     if most == 0:
         return list(seeds)
-    maps = torch.zeros(len(seeds), most, *seeds[0].maps.shape[1:])
+    maps = np.zeros((len(seeds), most, *seeds[0].maps.shape[1:]), np.float32)
     for number, seed in enumerate(seeds):
-        maps[number, : len(seed.classes)] = torch.from_numpy(seed.maps)
-    start = without_floor(on_grid(maps.to(boundaries.device), boundaries.shape[1:]), floor)
+        maps[number, : len(seed.classes)] = without_floor(seed.maps, floor)
+    scores = torch.from_numpy(maps).to(degrees.device)
+    if labels is None and alpha is not None:
+        scores = torch.cat([(1 - scores.amax(dim=1, keepdim=True)).clamp_(min=0).pow_(alpha), scores], dim=1)
+    scores = on_grid(scores, walk.grid)
     if labels is not None:
-        start = labelled_start(start, labels, [seed.classes for seed in seeds])
-    transition = Transition.within(boundaries, radius=radius, beta=beta)
-    walked = transition.walk(start * (1 - boundaries[:, None]), steps)
-    walked = on_grid(_alone(walked) if labels is None else _beside_background(walked), maps.shape[2:]).cpu()
+        scores = labelled_start(scores, labels, [seed.classes for seed in seeds])
+    walked = on_grid(walk.transition.walk(walk.start(scores), steps), maps.shape[2:])
+    alone = labels is None and alpha is None
+    walked = _against_largest(walked) if alone else _against_background(walked)
     return [
-        Seed(seed.classes, np.ascontiguousarray(found[: len(seed.classes)]), seed.size)
-        for seed, found in zip(seeds, walked.numpy(), strict=True)
+        Seed(seed.classes, np.ascontiguousarray(one[: len(seed.classes)]), seed.size)
+        for seed, one in zip(seeds, walked.cpu().numpy(), strict=True)
     ]
 
 
@@ -136,10 +138,24 @@ def labelled_start(scores: Tensor, labels: Sequence[np.ndarray], classes: Sequen
     return start
 
 
-def _alone(walked: Tensor) -> Tensor:
+def on_grid(maps: Tensor, grid: Sequence[int]) -> Tensor:
+    """Return maps (..., n, h, w) on another grid (rows, columns): bilinear onto a finer one, means onto a coarser."""
+    rows, columns = grid
+    if tuple(maps.shape[-2:]) == (rows, columns):
+        return maps
+    flat = maps.reshape(-1, 1, *maps.shape[-2:])
+    if maps.shape[-2] > rows or maps.shape[-1] > columns:
+        found = F.interpolate(flat, size=(rows, columns), mode="area")
+    else:
+        found = F.interpolate(flat, size=(rows, columns), mode="bilinear", align_corners=False)
+    return found.reshape(*maps.shape[:-2], rows, columns)
+
+
+def _against_largest(walked: Tensor) -> Tensor:
     return walked / (walked.amax(dim=(1, 2, 3), keepdim=True) + EPSILON)
 
 
-def _beside_background(walked: Tensor) -> Tensor:
+def _against_background(walked: Tensor) -> Tensor:
     classes = walked[:, 1:]
-    return classes / (classes.amax(dim=1, keepdim=True) + walked[:, :1] + EPSILON)
+    rivals = classes.amax(dim=1, keepdim=True) + walked[:, :1]
+    return classes / rivals.clamp_(min=torch.finfo(rivals.dtype).tiny)

@@ -1,4 +1,4 @@
-"""Confident labels: what the seeds are sure of, as the teacher of an affinity network (IRN, CVPR 2019, §3.3).
+"""Confident labels: what the seeds are sure of, as the teacher of the boundary network (IRN, CVPR 2019, §3.3).
 
 The seed is cut at two thresholds and refined by the dense CRF twice, the pairwise terms being built once: a pixel that
 is still object at the high threshold is that object, one that is background even at the low one is background, and
@@ -8,13 +8,11 @@ the rest is undecided (255).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from recam_cli.core.cams.store import Seed, read_seed
-from recam_cli.core.data.images import read_image, read_mask, write_mask
-from recam_cli.core.data.samples import BACKGROUND, IGNORE, Sample
+from recam_cli.core.cams.store import Seed
+from recam_cli.core.data.samples import BACKGROUND, IGNORE
 from recam_cli.core.errors import UsageError
 from recam_cli.core.masks.refine import Refinement, SeedRefiner
 
@@ -62,51 +60,3 @@ def confident_labels(image: np.ndarray, seed: Seed, thresholds: ConfidentThresho
     objects, background = refiner.masks((thresholds.high, thresholds.low))
     sure = np.where(background == BACKGROUND, BACKGROUND, IGNORE)
     return np.where(objects != BACKGROUND, objects, sure).astype(np.uint8)
-
-
-@dataclass(frozen=True)
-class LabelTally:
-    """Pixels of one image: all, those undecided, and those of objects."""
-
-    pixels: int
-    undecided: int
-    objects: int
-
-    def __add__(self, other: LabelTally) -> LabelTally:
-        return LabelTally(self.pixels + other.pixels, self.undecided + other.undecided, self.objects + other.objects)
-
-
-@dataclass(frozen=True)
-class ConfidentJob:
-    """Writes the confident labels of one sample as `<id>.png`; picklable, for worker processes.
-
-    Attributes:
-        seeds: folder of `<id>.npz`.
-        labels: folder of `<id>.png`.
-        thresholds, how: as in `confident_labels`.
-        max_pixels: largest accepted image.
-    """
-
-    seeds: Path
-    labels: Path
-    thresholds: ConfidentThresholds
-    how: Refinement
-    max_pixels: int
-
-    def __call__(self, sample: Sample) -> LabelTally:
-        """Make and write the labels; errors as `confident_labels`."""
-        image = read_image(sample.image, max_pixels=self.max_pixels)
-        seed = read_seed(self.seeds / f"{sample.id}.npz")
-        seed.require_labels(sample.id, sample.labels)
-        labels = confident_labels(image, seed, self.thresholds, self.how)
-        write_mask(self.labels / f"{sample.id}.png", labels)
-        return _tally(labels)
-
-    def tally_of_kept(self, sample: Sample) -> LabelTally:
-        """Return the tally of labels that are there already."""
-        return _tally(read_mask(self.labels / f"{sample.id}.png", max_pixels=self.max_pixels))
-
-
-def _tally(labels: np.ndarray) -> LabelTally:
-    undecided, background = int((labels == IGNORE).sum()), int((labels == BACKGROUND).sum())
-    return LabelTally(int(labels.size), undecided, int(labels.size) - undecided - background)

@@ -57,6 +57,7 @@ class SeedRefiner:
 
     Attributes:
         values: uint8 (n + 1,), the mask value of each label: 0, then class id + 1 per map.
+        maps: float32 (n, H, W), the seed's, at the photograph's size.
     """
 
     def __init__(self, image: np.ndarray, seed: Seed, how: Refinement = PUBLISHED) -> None:
@@ -68,7 +69,7 @@ class SeedRefiner:
         """
         seed.require_size(image.shape[0], image.shape[1])
         self.values = _mask_values(seed.classes)
-        self._maps = seed.upsampled()
+        self.maps = seed.upsampled()
         self._how = how
         self._crf = DenseCrf(image, len(self.values), how.parameters, backend=how.backend, device=how.device)
 
@@ -78,7 +79,7 @@ class SeedRefiner:
         Args:
             threshold: the constant score of the background, in [0, 1].
         """
-        return self._crf.infer(self._energies(threshold))
+        return self._crf.infer(self._energies(seed_scores(self.maps, threshold)))
 
     def mask(self, threshold: float) -> np.ndarray:
         """Return the most probable label of each pixel as mask values, uint8 (H, W); `threshold` as above."""
@@ -86,11 +87,15 @@ class SeedRefiner:
 
     def masks(self, thresholds: Sequence[float]) -> list[np.ndarray]:
         """Return the masks at several thresholds, which costs less than one after the other; each as of `mask`."""
-        refined = self._crf.infer_all([self._energies(threshold) for threshold in thresholds])
+        return self.masks_of([seed_scores(self.maps, threshold) for threshold in thresholds])
+
+    def masks_of(self, scores: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the masks of given scores, each float32 (n + 1, H, W) in [0, 1] with the background first."""
+        refined = self._crf.infer_all([self._energies(one) for one in scores])
         return [np.asarray(self.values[one.argmax(axis=0)]) for one in refined]
 
-    def _energies(self, threshold: float) -> np.ndarray:
-        scores, how = seed_scores(self._maps, threshold), self._how
+    def _energies(self, scores: np.ndarray) -> np.ndarray:
+        how = self._how
         if how.unary == "hard":
             return hard_unary(scores.argmax(axis=0), len(scores), certainty=how.certainty)
         return soft_unary(probabilities(scores, how.scaling, temperature=how.temperature))

@@ -70,6 +70,23 @@ def seed_scores(maps: np.ndarray, threshold: float) -> np.ndarray:
     return np.concatenate([background, maps.astype(np.float32, copy=False)])
 
 
+def fading_scores(maps: np.ndarray, alpha: float) -> np.ndarray:
+    """Return scores with the background first, (1 - largest map)^alpha, then the maps (PSA, CVPR 2018, §3.3).
+
+    The background fades where a map rises, the faster the larger `alpha` > 0 is.
+
+    Args:
+        maps: (n, H, W) in [0, 1]; n may be 0.
+        alpha: exponent.
+
+    Returns:
+        float32 (n + 1, H, W).
+    """
+    largest = maps.max(axis=0, keepdims=True, initial=0)
+    background = np.power(1 - largest, np.float32(alpha), dtype=np.float32)
+    return np.concatenate([background, maps.astype(np.float32, copy=False)])
+
+
 def probabilities(scores: np.ndarray, scaling: Scaling = "softmax", *, temperature: float = TEMPERATURE) -> np.ndarray:
     """Turn scores into a distribution per pixel that keeps their order.
 

@@ -13,6 +13,8 @@ LABELS = "Confident labels"
 NETWORK = "Boundary network"
 WALK = "Random walk"
 INSTANCES = "Instance maps"
+WALK_BETA = {"irn": 10.0, "psa": 8.0}
+"""The refiners that walk, and the published exponents of their affinities."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +93,28 @@ class WalkSettings:
         maximum=8,
     )
     walk_threshold: str = setting(
-        "auto", "The background's score after the walk, 0 to 1; auto chooses it without ground truth.", panel=WALK
+        "auto",
+        "The background's score after the walk, 0 to 1; auto chooses it without ground truth; psa published: 0.5.",
+        panel=WALK,
     )
     walk_radius: int = setting(5, "Cells nearer than that pass scores on.", panel=WALK, minimum=2, maximum=32)
-    walk_beta: float = setting(10.0, "Exponent of the affinities.", panel=WALK, above=0)
+    walk_beta: float | None = setting(
+        None, "Exponent of the affinities; without it 10 for irn, 8 for psa.", panel=WALK, above=0
+    )
     walk_steps: int = setting(256, "Steps of the walk.", panel=WALK, minimum=0, maximum=65_536)
     walk_batch_size: int = setting(
         8, "Images of equal size that walk together.", panel=HARDWARE, minimum=1, maximum=1024
     )
+
+    def beta_of(self, kind: str) -> float:
+        """Return the exponent given, or the published one of `kind`, "irn" or "psa"."""
+        return WALK_BETA[kind] if self.walk_beta is None else self.walk_beta
+
+
+def walk_kind(refine: str) -> str | None:
+    """Return which walk a refiner takes, "irn" or "psa", or None: `irn+crf` → `irn`."""
+    kind = refine.split("+")[0]
+    return kind if kind in WALK_BETA else None
 
 
 @dataclass(frozen=True, kw_only=True)

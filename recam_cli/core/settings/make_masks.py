@@ -23,6 +23,7 @@ from recam_cli.core.settings.irn import (
     GroupingSettings,
     WalkSettings,
 )
+from recam_cli.core.settings.psa import AffinitySettings, AlphaSettings, BackgroundWalkSettings
 
 CRF = "Dense CRF"
 
@@ -90,8 +91,18 @@ class TrainBranchesSettings(TrainIrnSettings, DisplacementSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PsaLabelsSettings(SplitSettings, CrfBackendSettings, AlphaSettings):
+    """All that PSA's confident labels depend on, apart from what is taken off the seeds; their CRF is the published."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainPsaSettings(SplitSettings, AffinitySettings, HardwareSettings, SeedSettings):
+    """All that the affinity network depends on, apart from its labels."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RandomWalkSettings(SplitSettings, WalkSettings, HardwareSettings):
-    """All that walked seeds depend on, apart from seeds, their threshold and the boundary network."""
+    """All that walked seeds depend on, apart from seeds, the network that guides them and what goes with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,10 +119,10 @@ class CutSettings(CrfSettings, SplitSettings):
         "The seeds' background score, 0 to 1; auto chooses it from the seeds alone, without ground truth.",
         panel=MODEL,
     )
-    refine: Literal["irn", "irn+crf", "crf", "none"] = setting(
+    refine: Literal["irn", "irn+crf", "psa", "psa+crf", "crf", "none"] = setting(
         "irn",
-        "irn: random walk within learned boundaries; irn+crf: and the dense CRF after it; crf: the dense CRF alone; "
-        "none: the seed cut at the threshold.",
+        "irn: random walk within learned boundaries; psa: over learned affinities; irn+crf, psa+crf: and the dense CRF "
+        "after it; crf: the dense CRF alone; none: the seed cut at the threshold.",
         panel=MODEL,
     )
     ignore_below: float = setting(
@@ -142,5 +153,12 @@ class MasksSettings(SeedSettings, DeviceSettings, WalkSettings, BoundarySettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class MakeMasksSettings(GroupingSettings, DisplacementSettings, MasksSettings):
-    """That, and whether and how objects of one class are told apart."""
+class PsaMasksSettings(
+    SeedSettings, DeviceSettings, BackgroundWalkSettings, AffinitySettings, AlphaSettings, WalkSettings, CutSettings
+):
+    """As `MasksSettings`, where affinities guide the walk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakeMasksSettings(GroupingSettings, DisplacementSettings, PsaMasksSettings, MasksSettings):
+    """Both, and whether and how objects of one class are told apart."""

@@ -47,6 +47,7 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "walk_scale": 2.0,
             "walk_steps": 512,
             "walk_sources": "labels",
+            "psa_crop": 224,
             # Of the CRF, where it is asked for: the scores themselves instead of their cut, and half the appearance's
             # weight, further off.
             "unary": "soft",

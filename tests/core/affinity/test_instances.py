@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recam_cli.core.affinity.instances import MOST, Parts, follow, group_cells, instances_of, walk_parts
-from recam_cli.core.affinity.spread import spread_seeds
+from recam_cli.core.affinity.spread import boundary_walk, spread_seeds
 from recam_cli.core.cams.store import Seed
 
 GRID = (20, 40)
@@ -40,7 +40,7 @@ def seed_of(*class_boxes):
 def found(field, seed, boundaries=None, **options):
     boundaries = torch.zeros(GRID) if boundaries is None else boundaries
     parts = walk_parts(seed, group_cells(field), boundaries, steps=4)
-    walked = spread_seeds([seed], boundaries[None], steps=4)[0]
+    walked = spread_seeds([seed], boundary_walk(boundaries[None]), steps=4)[0]
     mask = walked.label(0.4)
     return mask, instances_of(mask, parts, **options)
 
@@ -140,7 +140,7 @@ def test_the_parts_of_a_class_sum_to_what_the_class_walks_to(seed, height, width
 
     parts = walk_parts(whole, belongs, edges, floor=0.2, steps=8)
 
-    walked = spread_seeds([whole], edges[None], floor=0.2, steps=8)[0]
+    walked = spread_seeds([whole], boundary_walk(edges[None]), floor=0.2, steps=8)[0]
     sums = np.stack([parts.maps[parts.classes == k].sum(axis=0) for k in whole.classes])
     assert np.allclose(sums / max(sums.max(), 1e-12), walked.maps / max(walked.maps.max(), 1e-12), atol=1e-3)
 

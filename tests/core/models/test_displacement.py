@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from recam_cli.core.models.backbones import BACKBONES, build_backbone
-from recam_cli.core.models.branch import grid_size
 from recam_cli.core.models.displacement import DisplacementBranch
 from recam_cli.core.models.irnet import BoundaryNet
 
@@ -25,8 +24,8 @@ def test_every_backbone_gives_a_field_of_one_cell_per_four_pixels(name, size):
         pytest.skip("slow, and like the smaller ones")
     with torch.inference_mode():
         scores, field = net_of(name).boundaries_with_field(torch.randn(2, 3, *size))
-    assert tuple(scores.shape) == (2, *grid_size(*size))
-    assert tuple(field.shape) == (2, 2, *grid_size(*size))
+    assert tuple(scores.shape) == (2, *BoundaryNet.grid_size(*size))
+    assert tuple(field.shape) == (2, 2, *BoundaryNet.grid_size(*size))
     assert torch.isfinite(field).all()
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from recam_cli.core.models.backbones import BACKBONES, build_backbone
-from recam_cli.core.models.irnet import BoundaryNet, grid_size
+from recam_cli.core.models.irnet import BoundaryNet
 
 
 def net_of(name):
@@ -21,7 +21,7 @@ def test_every_backbone_gives_one_score_per_four_pixels(name, size):
     if name.startswith(("resnet50", "resnet101")) and size != (64, 96):
         pytest.skip("slow, and like the smaller ones")
     scores = net_of(name).boundaries(torch.randn(2, 3, *size))
-    assert tuple(scores.shape) == (2, *grid_size(*size))
+    assert tuple(scores.shape) == (2, *BoundaryNet.grid_size(*size))
     assert (scores >= 0).all()
     assert (scores <= 1).all()
 

@@ -1,0 +1,116 @@
+"""Training a network that guides a walk on confident labels, apart from where data and files lie."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from recam_cli.core.data.transforms import Augmentation
+from recam_cli.core.models.branch_files import Net
+from recam_cli.core.reporter import Reporter
+from recam_cli.core.training.loader import Batch, TrainingImages
+from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, sgd
+from recam_cli.core.training.schedule import poly
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how networks are trained.
+
+    Attributes:
+        device: where the network lies.
+        precision: "fp32" or "bf16".
+        workers: processes that read images.
+        reporter: receives progress.
+    """
+
+    device: torch.device
+    precision: str
+    workers: int
+    reporter: Reporter
+
+
+@dataclass(frozen=True)
+class Lesson(ABC, Generic[Net]):
+    """How one kind of network is trained: by SGD with the poly schedule.
+
+    Attributes:
+        title: of the phase.
+        augmentation: what is drawn for each image.
+        epochs, batch_size, momentum: of the schedule.
+    """
+
+    title: str
+    augmentation: Augmentation
+    epochs: int
+    batch_size: int
+    momentum: float
+
+    @abstractmethod
+    def groups(self, net: Net) -> list[ParameterGroup]:
+        """Return what learns, and how fast."""
+
+    @abstractmethod
+    def losses(self, net: Net, images: Tensor, masks: Tensor) -> Losses:
+        """Return the losses of normalised images (B, 3, H, W) with confident labels (B, H, W); runs under autocast."""
+
+    def finish(self, net: Net, data: TrainingImages, place: Place) -> None:
+        """Do what is left to do after the last epoch."""
+
+
+def labels_on(masks: Tensor, grid: tuple[int, ...]) -> Tensor:
+    """Return labels (B, H, W) on a `grid` of cells, nearest, int64 (B, *grid)."""
+    return F.interpolate(masks[:, None].float(), size=grid, mode="nearest-exact")[:, 0].long()
+
+
+def train_branch(
+    net: Net, data: TrainingImages, lesson: Lesson[Net], place: Place, log: Callable[..., None]
+) -> dict[str, float]:
+    """Train `net`, which lies on the device, in place; every random choice follows from the data's seed.
+
+    Args:
+        net: the network.
+        data: augmented images with confident labels as masks.
+        lesson: loss and schedule.
+        place: where it is trained.
+        log: receives one line per epoch.
+
+    Returns:
+        The last epoch's mean losses.
+
+    Raises:
+        TrainingError: a loss is not finite.
+    """
+    last: dict[str, float] = {}
+    names = {"loss"}
+
+    def losses(batch: Batch) -> Losses:
+        found = lesson.losses(net, batch.images, batch.masks)
+        names.update(found.parts)
+        return found
+
+    def keep(**line: Any) -> None:
+        last.update({name: value for name, value in line.items() if name in names})
+        log(**line)
+
+    Loop(
+        title=lesson.title,
+        data=data,
+        epochs=lesson.epochs,
+        batch_size=min(lesson.batch_size, len(data)),
+        optimiser=sgd(lesson.groups(net), lesson.momentum),
+        schedule=poly,
+        device=place.device,
+        precision=place.precision,
+        workers=place.workers,
+        reporter=place.reporter,
+        log=keep,
+    ).run(losses, lambda epoch: {})
+    lesson.finish(net, data, place)
+    return last

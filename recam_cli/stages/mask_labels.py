@@ -1,0 +1,106 @@
+"""Part of make-masks: confident labels of every image, whatever the rule, which teach a network that guides a walk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recam_cli.core.data.samples import Sample
+from recam_cli.core.masks.label_job import LabelJob, LabelRule, LabelTally
+from recam_cli.core.masks.pool import run_over
+from recam_cli.core.runs.items import ItemFolder
+from recam_cli.core.runs.run import result_settings, stage_fingerprint
+from recam_cli.core.settings.resolve import Resolved
+from recam_cli.stages.mask_work import MaskWork
+
+
+@dataclass(frozen=True)
+class LabelTask:
+    """What kind of labels.
+
+    Attributes:
+        stage: recorded as this.
+        folder: of the run, without the variant's suffix.
+        settings: all that they depend on besides seeds and `figures`.
+        rule: makes those of one image, on the work's CRF device.
+        figures: what follows from the seeds' threshold, recorded among the inputs.
+        describe: the rule in words.
+    """
+
+    stage: str
+    folder: str
+    settings: Any
+    rule: LabelRule
+    figures: Mapping[str, float]
+    describe: str
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Confident labels of a split.
+
+    Attributes:
+        folder: of `<id>.png`.
+        stage: recorded as this.
+        fingerprint: of what they were made from.
+        objects: the share of objects in images that have any, an undecided pixel counting as half of one.
+    """
+
+    folder: Path
+    stage: str
+    fingerprint: str
+    objects: float
+
+
+def run(work: MaskWork, task: LabelTask) -> Labels:
+    """Make the confident labels of a split; those there already, of the same settings, are kept.
+
+    Raises:
+        UsageError: a dense CRF that is not installed.
+        DataError: an image or a seed cannot be used.
+    """
+    run, settings = work.run, task.settings
+    inputs = work.inputs | {name: f"{value:.4f}" for name, value in task.figures.items()}
+    name = task.stage + work.suffix
+    folder = ItemFolder.open(
+        run.path / f"{task.folder}{work.suffix}",
+        stage_fingerprint(name, settings, inputs),
+        result_settings(settings, inputs),
+        True,  # an intermediate result: other settings of make-masks ask for others, and the old ones are kept
+        "confident labels",
+        suffix=".png",
+    )
+    job = LabelJob(work.seeds, folder.path, task.rule, work.settings.max_pixels)
+    recorded = Resolved(settings, work.resolved.sources)
+    with run.stage(name, recorded, inputs=inputs, device=work.crf_device) as entry:
+        folder.begin()
+        all_of_them = _make_all(job, work, folder)
+        undecided = all_of_them.undecided / max(1, all_of_them.pixels)
+        objects = (all_of_them.objects + all_of_them.undecided / 2) / max(1, all_of_them.pixels)
+        entry.metrics |= {"images": len(work.images), "undecided": round(undecided, 6), "objects": round(objects, 6)}
+        entry.notes |= {**task.figures, "crf": f"{work.settings.crf} on {work.crf_device}"}
+        entry.outputs["labels"] = run.output_of_folder(folder.path, "*.png")
+    work.reporter.info(f"Confident labels: {task.describe}, {100 * undecided:.1f} % undecided")
+    return Labels(folder.path, name, run.require(name).fingerprint, objects)
+
+
+def _make_all(job: LabelJob, work: MaskWork, folder: ItemFolder) -> LabelTally:
+    """Make those that are missing; return the sums over all images with a label."""
+    kept = [sample for sample in work.images if folder.done(sample.id)]
+    there = {sample.id for sample in kept}
+    todo = [sample for sample in work.images if sample.id not in there]
+    total = LabelTally()
+    with work.reporter.track("Confident labels", len(work.images)) as progress:
+
+        def receive(sample: Sample, tally: LabelTally) -> None:
+            nonlocal total
+            if sample.labels:
+                total = total + tally
+            progress.advance(undecided=total.undecided / max(1, total.pixels))
+
+        for sample in kept:
+            receive(sample, job.tally_of_kept(sample))
+        run_over(job, todo, receive, workers=work.crf_workers(len(todo)), name_of=lambda sample: sample.id)
+    return total

@@ -1,0 +1,112 @@
+"""Part of make-masks: a network that guides a walk, of any kind, trained on confident labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic
+
+import torch
+
+from recam_cli.core.errors import DataError
+from recam_cli.core.hardware import choose_device, choose_precision, prepare_process
+from recam_cli.core.models.backbones import build_backbone
+from recam_cli.core.models.branch_files import BranchKind, Net, load_branch, on_device, save_branch
+from recam_cli.core.models.segmenter_start import Start, find_start, resolve_backbone
+from recam_cli.core.runs.files import sha256_of
+from recam_cli.core.runs.run import stage_fingerprint
+from recam_cli.core.settings.resolve import Resolved
+from recam_cli.core.training.branch_training import Lesson, Place, train_branch
+from recam_cli.core.training.loader import TrainingImages
+from recam_cli.stages.mask_work import MaskWork
+
+
+@dataclass(frozen=True)
+class TrainTask(Generic[Net]):
+    """What is trained.
+
+    Attributes:
+        kind: of network; the stage is recorded as train-<its name>.
+        settings: all that it depends on besides its labels; with HardwareSettings and SeedSettings.
+        init: what its frozen backbone starts from.
+        lesson: how it is trained.
+        labels: folder of its confident labels.
+        labels_stage: which made them, without the variant's suffix.
+        serves: other settings whose network serves as well.
+        facts: what else than the backbone builds the network.
+    """
+
+    kind: BranchKind[Net]
+    settings: Any
+    init: str
+    lesson: Lesson[Net]
+    labels: Path
+    labels_stage: str
+    serves: tuple[Any, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def run(work: MaskWork, task: TrainTask[Net]) -> tuple[Net, Path]:
+    """Train the network, or load it where it has been trained with the same settings on the same labels.
+
+    Returns:
+        The network, in evaluation mode on the device asked for, and its file.
+
+    Raises:
+        UsageError: an absent device, or a backbone that cannot be had.
+        DataError: weights, an image or a label map cannot be used.
+        TrainingError: the loss became NaN or infinite.
+    """
+    run, images, kind, settings = work.run, work.images, task.kind, task.settings
+    prepare_process()
+    device = choose_device(settings.device)
+    name, labels_name = f"train-{kind.name}{work.suffix}", task.labels_stage + work.suffix
+    start = find_start(run, resolve_backbone(run, None), task.init, work.settings.method)
+    inputs = {labels_name: run.require(labels_name).fingerprint, "weights": start.sha256 or start.origin}
+    path = kind.file(run.path, work.suffix)
+    done = run.entry(name)
+    serve = {stage_fingerprint(name, one, inputs) for one in (settings, *task.serves)}
+    served = done is not None and done.fingerprint in serve and path.is_file()
+    if done is not None and served and sha256_of(path) == done.outputs[kind.name].sha256:
+        work.reporter.info(f"{kind.describe.capitalize()}: kept {path}")
+        return load_branch(path, kind, device), path
+    net = on_device(_build(task, start), device)
+    with run.stage(name, Resolved(settings, work.resolved.sources), inputs=inputs, device=str(device)) as entry:
+        title = f"{kind.describe.capitalize()} on {len(images)} images"
+        work.reporter.info(f"{title}, its frozen backbone from {start.origin}")
+        place = Place(device, choose_precision(settings.precision, device), settings.workers, work.reporter)
+        log = partial(run.log, stage=name)
+        last = train_branch(net, _data(work, task), task.lesson, place, log)
+        save_branch(path, kind, net, epochs=task.lesson.epochs, images=len(images))
+        entry.metrics |= last
+        entry.outputs[kind.name] = run.output_of_file(path)
+    return net.eval(), path
+
+
+def _data(work: MaskWork, task: TrainTask[Net]) -> TrainingImages:
+    samples = tuple(replace(sample, mask=task.labels / f"{sample.id}.png") for sample in work.images)
+    return TrainingImages(
+        samples,
+        work.images.targets(),
+        task.lesson.augmentation,
+        task.settings.seed,
+        task.settings.max_pixels,
+        masks=True,
+    )
+
+
+def _build(task: TrainTask[Net], start: Start) -> Net:
+    kind, seed = task.kind, task.settings.seed
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            backbone = build_backbone(start.backbone, stride=kind.net.backbone_stride, state=start.state)
+        except ValueError as error:
+            raise DataError(f"{start.origin}: {error}", remedy=f"Choose another --{kind.name}-init") from None
+    if start.stages is not None:
+        backbone.load_state_dict(start.stages)
+    net = kind.build(backbone, **task.facts)
+    net.reset(torch.Generator().manual_seed(seed))
+    return net
