@@ -44,7 +44,7 @@ def _cut_sweep(seeds, images, label_free):
     for sample in images:
         seed, truth = read_seed(seeds / f"{sample.id}.npz"), read_mask(sample.mask)
         for threshold, matrix in zip(thresholds, counts, strict=True):
-            matrix.add(truth, seed.label(threshold))
+            matrix.update(truth, seed.label(threshold))
     return {threshold: 100 * matrix.scores().miou for threshold, matrix in zip(thresholds, counts, strict=True)}
 
 
