@@ -11,6 +11,7 @@ from recam_cli.core.affinity.instance_files import read_listed, write_instances
 from recam_cli.core.affinity.instances import group_cells, instances_of, walk_parts
 from recam_cli.core.data.images import read_mask
 from recam_cli.core.data.reading import PhotoBatch, read_batches
+from recam_cli.core.data.transforms import enlarged
 from recam_cli.core.hardware import autocast, choose_device, choose_precision
 from recam_cli.core.models.irnet import BoundaryNet
 from recam_cli.core.runs.items import ItemFolder
@@ -19,7 +20,6 @@ from recam_cli.core.settings.declare import part_of
 from recam_cli.core.settings.make_masks import InstancesSettings
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.stages.mask_work import InstancesResult, MaskWork
-from recam_cli.stages.random_walk import enlarged
 
 STAGE = "instances"
 FOLDER = "instances"

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from recam_cli.core.affinity.spread import WalkNet, spread_seeds
 from recam_cli.core.cams.store import write_seed
 from recam_cli.core.data.images import read_mask
 from recam_cli.core.data.reading import PhotoBatch, read_batches
-from recam_cli.core.data.transforms import resized, to_tensor
+from recam_cli.core.data.transforms import enlarged
 from recam_cli.core.hardware import autocast, choose_device, choose_precision
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.run import result_settings, stage_fingerprint
@@ -116,9 +113,3 @@ def _walk(batch: PhotoBatch, work: MaskWork, folder: ItemFolder, guide: Guide, s
     walked = spread_seeds(found, walk, floor=guide.floor, alpha=guide.alpha, labels=labels, steps=settings.walk_steps)
     for sample, seed in zip(batch.samples, walked, strict=True):
         write_seed(folder.file(sample.id), seed)
-
-
-def enlarged(images: Sequence[np.ndarray], scale: float) -> Tensor:
-    """Return photographs of one size, uint8 (H, W, 3), as normalised (B, 3, scale·H, scale·W), 1 pixel at least."""
-    height, width = (max(1, round(scale * side)) for side in images[0].shape[:2])
-    return torch.stack([to_tensor(image if scale == 1 else resized(image, (height, width))) for image in images])

@@ -137,8 +137,7 @@ def _viewer(resolved: Resolved[VisualizeSettings], run: Run | None) -> Viewer:
         return stock_viewer(settings.backbone, settings.weights, settings.scales, device, precision)
     if run is None:
         raise RunError("visualize needs a run", remedy="Name one with --run, or say --weights imagenet")
-    crf = settings.refine == "crf"
-    return run_viewer(run, settings.method, settings.scales, given, device, precision, crf=crf)
+    return run_viewer(run, settings.method, settings.scales, given, device, precision, refine=settings.refine)
 
 
 def _named_classes(names: tuple[str, ...] | None, known: tuple[str, ...]) -> list[int] | None:

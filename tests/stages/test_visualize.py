@@ -72,7 +72,7 @@ def test_the_maps_are_those_of_the_runs_seeds(made, photo):
     from recam_cli.core.cams.store import read_seed
     from recam_cli.core.models.viewer import run_viewer
 
-    viewer = run_viewer(made, "run", None, None, _cpu(), "fp32", crf=False)
+    viewer = run_viewer(made, "run", None, None, _cpu(), "fp32", refine="none")
     stored = read_seed(made.path / "seeds" / "img_000.npz")
     view = viewer.look(read_image(photo), stored.classes.tolist())
     np.testing.assert_allclose(view.seed.maps, stored.maps, atol=2e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -117,3 +118,9 @@ def _jittered(image: np.ndarray, amount: float, rng: np.random.Generator) -> np.
     grey = pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     pixels = (pixels - grey[..., None]) * saturation + grey[..., None]
     return np.asarray(np.clip(pixels, 0, 255), dtype=np.uint8)
+
+
+def enlarged(images: Sequence[np.ndarray], scale: float) -> Tensor:
+    """Return photographs of one size, uint8 (H, W, 3), as normalised (B, 3, scale·H, scale·W), 1 pixel at least."""
+    height, width = (max(1, round(scale * side)) for side in images[0].shape[:2])
+    return torch.stack([to_tensor(image if scale == 1 else resized(image, (height, width))) for image in images])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from recam_cli.core.models.run_models import run_mapped_classifier, run_segmente
 from recam_cli.core.models.segment_inference import predict_image
 from recam_cli.core.models.segmenters import Segmenter
 from recam_cli.core.models.stock import stock_classifier
+from recam_cli.core.models.walk_view import walked_mask
 from recam_cli.core.runs.run import Run
 from recam_cli.core.runs.variants import Method, resolve_method, variant_suffix
 from recam_cli.core.settings.declare import settings_of
@@ -102,7 +104,7 @@ def run_viewer(
     device: torch.device,
     precision: str,
     *,
-    crf: bool,
+    refine: Literal["run", "crf", "none"],
 ) -> Viewer:
     """Look through the networks of a run.
 
@@ -113,17 +115,19 @@ def run_viewer(
         threshold: the background's score; None takes that of the run's masks.
         device: where the networks compute.
         precision: "fp32" or "bf16".
-        crf: whether the dense CRF makes a mask.
+        refine: what makes a mask: "run" as the run's masks were made, "crf" the dense CRF; "none": none is made.
+            "run" is "crf" with a given threshold, and where the run's masks are missing or did without a walk.
 
     Raises:
         UsageError: the dense CRF is asked for and not installed.
         RunError: a network is missing, has changed, or knows other classes.
     """
-    if crf:
+    if refine != "none":
         check_backend()
     kind, suffix = resolve_method(run, method), variant_suffix(run, method)
     classifier = run_mapped_classifier(run, kind, device, precision)
     value, chosen = _threshold(run, suffix, threshold)
+    walked = walked_mask(run, suffix, device, precision) if refine == "run" and threshold is None else None
     found = run_segmenter(run, suffix, device)
     if found is not None and found[1] != classifier.classes:
         raise RunError(f"{run.path}: its segmenter knows other classes than its classifier")
@@ -133,7 +137,7 @@ def run_viewer(
         scales=scales or _seed_scales(run, suffix),
         threshold=value,
         chosen=chosen,
-        refine=_refiner(run, suffix, value) if crf else None,
+        refine=None if refine == "none" else walked or _refiner(run, suffix, value),
         segmenter=found[0] if found is not None else None,
         precision=precision,
     )

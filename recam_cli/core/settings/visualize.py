@@ -48,8 +48,11 @@ class VisualizeSettings(HardwareSettings):
         "The background's score, 0 to 1; auto takes that of the run's masks, 0.4 before there are any.",
         panel=MODEL,
     )
-    refine: Literal["crf", "none"] = setting(
-        "crf", "crf: a mask by dense CRF, with the parameters of the run's masks; none: the seed alone.", panel=MODEL
+    refine: Literal["run", "crf", "none"] = setting(
+        "run",
+        "How the mask is made. run: as the run's masks, by the dense CRF before there are any or with a --threshold; "
+        "crf: by the dense CRF; none: the seed alone.",
+        panel=MODEL,
     )
     weights: str | None = setting(
         None,

@@ -1,0 +1,135 @@
+"""Masks of any photograph as make-masks made those of a run by a random walk: the same labels, walk, cut and CRF."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from recam_cli.core.affinity.spread import WalkNet, spread_seeds
+from recam_cli.core.cams.store import Seed
+from recam_cli.core.data.transforms import enlarged
+from recam_cli.core.errors import RunError
+from recam_cli.core.hardware import autocast
+from recam_cli.core.masks.confident import ConfidentThresholds, confident_labels
+from recam_cli.core.masks.confident_alphas import AgreeingAlphas
+from recam_cli.core.masks.job import refinement_of
+from recam_cli.core.masks.label_job import LabelRule
+from recam_cli.core.masks.refine import Refinement, refine_seed
+from recam_cli.core.models.branch_files import AFFINITY, BOUNDARY, load_branch
+from recam_cli.core.runs.run import Run
+from recam_cli.core.settings.declare import settings_of
+from recam_cli.core.settings.irn import walk_kind
+from recam_cli.core.settings.make_masks import MakeMasksSettings
+from recam_cli.core.settings.resolve import resolve
+
+
+@dataclass(frozen=True, eq=False)
+class WalkedMask:
+    """Makes the mask of one photograph.
+
+    Attributes:
+        net: guides the walk, on `device`.
+        device: where the walk goes.
+        precision: the network's, "fp32" or "bf16".
+        settings: those of the run's masks.
+        floor: taken off the seed's scores before.
+        alpha: the walking background's exponent, or None.
+        rule: makes the confident labels that walk with the seed; None where the seed walks alone.
+        cut: the background's score after the walk.
+    """
+
+    net: WalkNet
+    device: torch.device
+    precision: str
+    settings: MakeMasksSettings
+    floor: float
+    alpha: float | None
+    rule: LabelRule | None
+    cut: float
+
+    @torch.inference_mode()
+    def __call__(self, image: np.ndarray, seed: Seed) -> np.ndarray:
+        """Return the mask, uint8 (H, W), of `image` uint8 (H, W, 3); `settings.ignore_below` is not applied."""
+        settings = self.settings
+        beta = settings.beta_of(str(walk_kind(settings.refine)))
+        with autocast(self.device, self.precision):
+            pixels = enlarged([image], settings.walk_scale).to(self.device)
+            walk = self.net.walk(pixels, radius=settings.walk_radius, beta=beta)
+        labels = None if self.rule is None else [self.rule(image, seed)]
+        walked = spread_seeds(
+            [seed], walk, floor=self.floor, alpha=self.alpha, labels=labels, steps=settings.walk_steps
+        )[0]
+        if settings.refine.endswith("crf"):
+            return refine_seed(image, walked, self.cut, refinement_of(settings))
+        return walked.label(self.cut)
+
+
+def walked_mask(run: Run, suffix: str, device: torch.device, precision: str) -> WalkedMask | None:
+    """Return what makes masks as the run's were made, or None where these are missing or did without a walk.
+
+    Args:
+        run: the run.
+        suffix: of the variant, "" or "-cam".
+        device: where the walk goes.
+        precision: the network's.
+
+    Raises:
+        RunError: the network is missing, or the manifest does not say how the masks were made.
+        DataError: the network's file is damaged.
+    """
+    masks = run.entry(f"make-masks{suffix}")
+    kind = None if masks is None else walk_kind(str(masks.settings.get("refine", "none")))
+    if masks is None or kind is None:
+        return None
+    known = settings_of(MakeMasksSettings)
+    settings = resolve(
+        MakeMasksSettings, flags={}, run={name: value for name, value in masks.settings.items() if name in known}
+    ).settings
+    try:
+        rule, floor = _rule(run, suffix, kind, settings)
+        cut = float(masks.notes["walk_threshold"])
+        return WalkedMask(
+            net=_network(run, suffix, kind, settings, device),
+            device=device,
+            precision=precision,
+            settings=settings,
+            floor=floor,
+            alpha=settings.psa_walk_alpha if kind == AFFINITY.name else None,
+            rule=rule if settings.walk_sources == "labels" else None,
+            cut=cut,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{run.path}: the manifest does not say how its masks were made ({error})",
+            remedy="Make them anew: recam make-masks --overwrite, or say --refine crf",
+        ) from None
+
+
+def _rule(run: Run, suffix: str, kind: str, settings: MakeMasksSettings) -> tuple[LabelRule | None, float]:
+    """Return how confident labels are made, None where none were, and the floor."""
+    floor = float(run.require(f"random-walk{suffix}").notes["floor"])
+    if kind == AFFINITY.name:
+        return AgreeingAlphas(settings.psa_low_alpha, settings.psa_high_alpha, floor, settings.crf), floor
+    labels = run.entry(f"confident-labels{suffix}")
+    if labels is None:
+        return None, floor
+    thresholds = ConfidentThresholds(high=float(labels.notes["high"]), low=float(labels.notes["low"]))
+    return partial(confident_labels, thresholds=thresholds, how=Refinement(backend=settings.crf)), floor
+
+
+def _network(run: Run, suffix: str, kind: str, settings: MakeMasksSettings, device: torch.device) -> WalkNet:
+    of: Any = AFFINITY if kind == AFFINITY.name else BOUNDARY
+    given = settings.psa_weights if kind == AFFINITY.name else settings.irn_weights
+    path = Path(given) if given is not None else of.file(run.path, suffix)
+    if not path.is_file():
+        raise RunError(
+            f"{path}: the {of.describe} of the run's masks is missing",
+            remedy="Make them anew: recam make-masks --overwrite, or say --refine crf",
+        )
+    net: WalkNet = load_branch(path, of, device)
+    return net
