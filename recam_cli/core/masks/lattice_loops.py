@@ -206,11 +206,25 @@ def _put(total: Four, target: np.ndarray, row: int, lane: int) -> None:
 
 
 @jit
-def _add(total: Four, scale: Any, target: np.ndarray, row: int, lane: int) -> None:
-    target[row, lane] += scale * total[0]
-    target[row, lane + 1] += scale * total[1]
-    target[row, lane + 2] += scale * total[2]
-    target[row, lane + 3] += scale * total[3]
+def _row(values: np.ndarray, row: int, lane: int) -> Four:
+    return values[row, lane], values[row, lane + 1], values[row, lane + 2], values[row, lane + 3]
+
+
+@jit
+def _blurred(values: np.ndarray, row: int, before: int, after: int, lane: int) -> Four:
+    """Return four lanes of a row plus half of those of its neighbours."""
+    a, b, c, d = _row(values, row, lane)
+    e, f, g, h = _row(values, before, lane)
+    i, j, k, m = _row(values, after, lane)
+    half = np.float32(0.5)
+    return a + half * (e + i), b + half * (f + j), c + half * (g + k), d + half * (h + m)
+
+
+@jit
+def _scaled_onto(total: Four, scale: Any, target: np.ndarray, row: int, lane: int) -> Four:
+    """Return four lanes of the target's row plus `scale` times `total`."""
+    a, b, c, d = _row(target, row, lane)
+    return a + scale * total[0], b + scale * total[1], c + scale * total[2], d + scale * total[3]
 
 
 @jit
@@ -220,14 +234,23 @@ def scatter(
     """Sum the points' values at all vertices.
 
     `lanes`, here and below, is any tuple of as many items as rows have values, 4, 8 or 12: their number is then known
-    when this is compiled, loops over it are unrolled, and sums stay in registers.
+    when this is compiled, and sums stay in registers. A row is read before any of it is written: the compiler cannot
+    know that source and target are apart, and would else do one value at a time.
     """
     target[:] = 0
     for p in range(len(vertices)):
         for corner in range(vertices.shape[1]):
             v, w = vertices[p, corner], weights[p, corner]
-            for k in range(len(lanes)):
-                target[v, k] += w * values[p, k]
+            x = y = z = _plus(_row(target, v, 0), w, values, p, 0)
+            if len(lanes) > 4:
+                y = _plus(_row(target, v, 4), w, values, p, 4)
+            if len(lanes) > 8:
+                z = _plus(_row(target, v, 8), w, values, p, 8)
+            _put(x, target, v, 0)
+            if len(lanes) > 4:
+                _put(y, target, v, 4)
+            if len(lanes) > 8:
+                _put(z, target, v, 8)
 
 
 @jit
@@ -264,11 +287,18 @@ def blur(
     first: int, end: int, neighbours: np.ndarray, values: np.ndarray, target: np.ndarray, lanes: tuple[Any, ...]
 ) -> None:
     """Blur the vertices first..end-1 along one direction."""
-    half = np.float32(0.5)
     for v in range(first, end):
         m, n = neighbours[v, 0], neighbours[v, 1]
-        for k in range(len(lanes)):
-            target[v, k] = values[v, k] + half * (values[m, k] + values[n, k])
+        x = y = z = _blurred(values, v, m, n, 0)
+        if len(lanes) > 4:
+            y = _blurred(values, v, m, n, 4)
+        if len(lanes) > 8:
+            z = _blurred(values, v, m, n, 8)
+        _put(x, target, v, 0)
+        if len(lanes) > 4:
+            _put(y, target, v, 4)
+        if len(lanes) > 8:
+            _put(z, target, v, 8)
 
 
 @jit
@@ -293,11 +323,11 @@ def slice_into(
                 y = _plus(y, w, values, v, 4)
             if len(lanes) > 8:
                 z = _plus(z, w, values, v, 8)
-        _add(x, scale, target, p, 0)
+        _put(_scaled_onto(x, scale, target, p, 0), target, p, 0)
         if len(lanes) > 4:
-            _add(y, scale, target, p, 4)
+            _put(_scaled_onto(y, scale, target, p, 4), target, p, 4)
         if len(lanes) > 8:
-            _add(z, scale, target, p, 8)
+            _put(_scaled_onto(z, scale, target, p, 8), target, p, 8)
 
 
 @jit

@@ -1,8 +1,8 @@
 """The dense CRF's mean field in our own code: the update of Krähenbühl & Koltun (NIPS 2011, alg. 1) on two lattices.
 
 Kernels are linear and a pixel's beliefs sum to 1, so the message of one label per problem follows from the others and
-is never filtered; and problems that share an image are filtered together, up to twelve labels at a time. Most of a
-pass is waiting for memory, so that eight labels take about half longer than four.
+is never filtered; and problems that share an image are filtered together, up to twelve labels at a time: a pass over
+eight takes about half longer than one over four.
 """
 
 from __future__ import annotations
