@@ -14,8 +14,10 @@ whose coefficients are a binomial distribution: for t = 256, 78 products leave o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import pairwise
 from math import exp, lgamma, log
 
 import numpy as np
@@ -28,6 +30,8 @@ from recam_cli.core.errors import UsageError
 RADIUS, BETA, STEPS = 5, 10.0, 256
 """Published: neighbours nearer than 5 cells, affinities to the power 10, 2^8 steps."""
 REMAINDER = 1e-6
+SMALL = 4096
+"""Cells of a batch below which threads cost more than they save."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +112,31 @@ class Transition:
         from recam_cli.core.affinity import walk_loops  # numba takes a second to load
 
         weights, pairs = self._packed
-        found, target = scores.contiguous().numpy(), torch.empty(scores.shape)
-        for number, degrees in enumerate(self.degrees.numpy()):
-            walk_loops.step(weights[number], pairs, degrees, found[number], target[number].numpy())
+        found, target, degrees = scores.contiguous().numpy(), torch.empty(scores.shape), self.degrees.numpy()
+        reached = target.numpy()
+
+        def work(part: tuple[int, int, int]) -> None:
+            number, first, last = part
+            walk_loops.step(weights[number], pairs, degrees[number], found[number], reached[number], first, last)
+
+        parts = self._parts(len(found))
+        if len(parts) == 1:
+            work(parts[0])
+        else:
+            list(_pool().map(work, parts))
         return target
+
+    def _parts(self, images: int) -> list[tuple[int, int, int]]:
+        """Return (image, first row, row after the last) of pieces of work, enough for every thread and none too small.
+
+        Rows do not depend on each other, so the result does not depend on the pieces.
+        """
+        threads = torch.get_num_threads()
+        if self.height * self.width * images < SMALL or threads == 1:
+            return [(number, 0, self.height) for number in range(images)]
+        pieces = min(self.height, -(-threads // images))
+        cuts = [round(piece * self.height / pieces) for piece in range(pieces + 1)]
+        return [(number, first, last) for number in range(images) for first, last in pairwise(cuts)]
 
     def walk(self, scores: Tensor, steps: int = STEPS) -> Tensor:
         """Return scores·T^steps, float32, of `scores` (B, C, H, W).
@@ -135,6 +160,11 @@ class Transition:
             if factors[degree]:
                 result.add_(now, alpha=factors[degree])
         return result.clamp_(min=0)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(torch.get_num_threads(), "walk")
 
 
 @cache

@@ -14,8 +14,16 @@ def _flow(weights: np.ndarray, there: np.ndarray, here: np.ndarray, change: np.n
 
 
 @jit
-def step(weights: np.ndarray, pairs: np.ndarray, degrees: np.ndarray, scores: np.ndarray, target: np.ndarray) -> None:
-    """Write scores·T to `target`.
+def step(
+    weights: np.ndarray,
+    pairs: np.ndarray,
+    degrees: np.ndarray,
+    scores: np.ndarray,
+    target: np.ndarray,
+    first: int,
+    last: int,
+) -> None:
+    """Write the rows from `first` to before `last` of scores·T to `target`.
 
     Args:
         weights: float32 (O, H, W), a^β of each pair at its first cell.
@@ -26,7 +34,7 @@ def step(weights: np.ndarray, pairs: np.ndarray, degrees: np.ndarray, scores: np
     classes, height, width = scores.shape
     change = np.empty(width, np.float32)
     for c in range(classes):
-        for y in range(height):
+        for y in range(first, last):
             change[:] = 0
             for o in range(len(pairs)):
                 dy, dx = pairs[o, 0], pairs[o, 1]

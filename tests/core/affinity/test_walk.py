@@ -88,3 +88,15 @@ def test_the_compiled_step_is_the_one_of_tensors():
         compiled = transition.step(scores)
         by_tensors = transition.tensor_step(scores)
         assert torch.allclose(compiled, by_tensors, atol=1e-6)
+
+
+@pytest.mark.parametrize("images", [1, 2, 5])
+def test_any_number_of_threads_walks_to_the_same_bits(images, monkeypatch):
+    edges, scores = _edges(64, 70, batch=images), _scores(64, 70, batch=images)
+    alone = Transition.within(edges)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    one = alone.walk(scores, 16)
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert len(alone._parts(images)) >= 3
+    assert torch.equal(alone.walk(scores, 16), one)
