@@ -17,11 +17,11 @@ from recam_cli.core.masks.pool import run_over
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.classes import require_classes
 from recam_cli.core.runs.files import write_text
-from recam_cli.core.runs.items import ItemFolder
+from recam_cli.core.runs.items import ItemFolder, differences
 from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
 from recam_cli.core.runs.variants import command, require_variant, resolve_method, variant_suffix
-from recam_cli.core.settings.declare import part_of
+from recam_cli.core.settings.declare import part_of, settings_of
 from recam_cli.core.settings.irn import walk_kind
 from recam_cli.core.settings.make_masks import CutSettings, MakeMasksSettings, MasksSettings, PsaMasksSettings
 from recam_cli.core.settings.resolve import Resolved
@@ -99,13 +99,14 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
     walks = walk_kind(settings.refine)
     spread = None
     threshold = cut = _choose(given, work) if walks or given is not None else None
+    _refuse_others(work)
     if walks and threshold is not None:
         from recam_cli.stages import spreading
 
         spread = spreading.spread(work, walks, threshold.value)
         seeds, inputs, cut = spread.folder, spread.inputs, spread.cut
-    recorded: Any = part_of(_RECORDED.get(walks, CutSettings), settings)
-    matters = part_of(CutSettings, settings)
+    recorded = _recorded(settings)
+    matters = _cut_settings(settings)
     name = STAGE + work.suffix
     folder = ItemFolder.open(
         run.path / f"masks{work.suffix}",
@@ -166,7 +167,56 @@ def _normalised(settings: MakeMasksSettings, run: Run, given: float | None) -> M
         threshold=AUTO if given is None else str(given),
         crf=resolve_backend(settings.crf),
         walk_beta=settings.walk_beta if walks is None else settings.beta_of(walks),
+        walk_floor=_spelled(settings.walk_floor, "--walk-floor"),
+        walk_threshold=_spelled(settings.walk_threshold, "--walk-threshold"),
     )
+
+
+def _spelled(text: str, option: str) -> str:
+    value = parse_threshold(text, option)
+    return AUTO if value is None else str(value)
+
+
+def _recorded(settings: MakeMasksSettings) -> Any:
+    """Return what the manifest keeps: all that masks of this refinement depend on, their parts included."""
+    return part_of(_RECORDED.get(walk_kind(settings.refine), CutSettings), settings)
+
+
+def _cut_settings(settings: MakeMasksSettings) -> CutSettings:
+    """Return what masks depend on apart from seeds; without the dense CRF none of its settings."""
+    known = settings_of(CutSettings)
+    unused: dict[str, Any] = {name: known[name].default for name in (*_unused(settings), "crf")}
+    cut = part_of(CutSettings, settings)
+    return cut if settings.refine.endswith("crf") else replace(cut, **unused)
+
+
+def _unused(settings: MakeMasksSettings) -> set[str]:
+    """Return the settings of the dense CRF of masks, where there is none."""
+    if settings.refine.endswith("crf"):
+        return set()
+    return {name for name in settings_of(CutSettings) if name.startswith("crf_") or name == "unary"}
+
+
+def _refuse_others(work: MaskWork) -> None:
+    """Refuse early what must be refused, before the parts take their time and replace what the masks were made from.
+
+    Raises:
+        RunError: masks are there that were made by other settings or from other seeds, without --overwrite.
+    """
+    there, entry = work.run.path / f"masks{work.suffix}", work.run.entry(STAGE + work.suffix)
+    walks = walk_kind(work.settings.refine) is not None
+    if not walks or work.settings.overwrite or entry is None or not any(there.glob("*.png")):
+        return
+    wanted = result_settings(_recorded(work.settings), work.inputs)
+    wanted = {key: value for key, value in wanted.items() if key not in _unused(work.settings)}
+    known = {**entry.settings, **{stage: entry.inputs.get(stage) for stage in work.inputs}}
+    found = {key: value for key, value in known.items() if key in wanted}
+    differ = differences(found, wanted)
+    if differ is not None:
+        raise RunError(
+            f"{there} holds masks made with other settings: {differ}",
+            remedy="Go on with those, or add --overwrite, which keeps the old masks aside",
+        )
 
 
 def _require_seeds(images: ImageSet, seeds: Path, remedy: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ class Labels:
         folder: of `<id>.png`.
         stage: recorded as this.
         fingerprint: of what they were made from.
-        objects: the share of objects in images that have any, an undecided pixel counting as half of one.
+        objects: the mean share of objects in images with a label, an undecided pixel counting as half of one.
     """
 
     folder: Path
@@ -76,9 +77,7 @@ def run(work: MaskWork, task: LabelTask) -> Labels:
     recorded = Resolved(settings, work.resolved.sources)
     with run.stage(name, recorded, inputs=inputs, device=work.crf_device) as entry:
         folder.begin()
-        all_of_them = _make_all(job, work, folder)
-        undecided = all_of_them.undecided / max(1, all_of_them.pixels)
-        objects = (all_of_them.objects + all_of_them.undecided / 2) / max(1, all_of_them.pixels)
+        undecided, objects = _make_all(job, work, folder)
         entry.metrics |= {"images": len(work.images), "undecided": round(undecided, 6), "objects": round(objects, 6)}
         entry.notes |= {**task.figures, "crf": f"{work.settings.crf} on {work.crf_device}"}
         entry.outputs["labels"] = run.output_of_folder(folder.path, "*.png")
@@ -86,21 +85,24 @@ def run(work: MaskWork, task: LabelTask) -> Labels:
     return Labels(folder.path, name, run.require(name).fingerprint, objects)
 
 
-def _make_all(job: LabelJob, work: MaskWork, folder: ItemFolder) -> LabelTally:
-    """Make those that are missing; return the sums over all images with a label."""
+def _make_all(job: LabelJob, work: MaskWork, folder: ItemFolder) -> tuple[float, float]:
+    """Make those that are missing; return the mean shares of undecided pixels and of objects, over labelled images."""
     kept = [sample for sample in work.images if folder.done(sample.id)]
     there = {sample.id for sample in kept}
     todo = [sample for sample in work.images if sample.id not in there]
-    total = LabelTally()
+    undecided: dict[str, float] = {}
+    objects: dict[str, float] = {}
     with work.reporter.track("Confident labels", len(work.images)) as progress:
 
         def receive(sample: Sample, tally: LabelTally) -> None:
-            nonlocal total
             if sample.labels:
-                total = total + tally
-            progress.advance(undecided=total.undecided / max(1, total.pixels))
+                undecided[sample.id] = tally.undecided / tally.pixels
+                objects[sample.id] = (tally.objects + tally.undecided / 2) / tally.pixels
+            progress.advance(undecided=math.fsum(undecided.values()) / max(1, len(undecided)))
 
         for sample in kept:
             receive(sample, job.tally_of_kept(sample))
         run_over(job, todo, receive, workers=work.crf_workers(len(todo)), name_of=lambda sample: sample.id)
-    return total
+    # Exact sums: the same whatever the order in which images were finished.
+    count = max(1, len(objects))
+    return math.fsum(undecided.values()) / count, math.fsum(objects.values()) / count

@@ -40,4 +40,5 @@ def guide(work: MaskWork, *, threshold: float, floor: float) -> Guide:
     else:
         assert labels is not None
         net, weights = train_psa.run(work, labels=labels.folder)
-    return Guide(AFFINITY.name, net, weights, sha256_of(weights), floor, settings.psa_walk_alpha, labels)
+    alpha = None if work.labels_walk else settings.psa_walk_alpha
+    return Guide(AFFINITY.name, net, weights, sha256_of(weights), floor, alpha, labels)

@@ -71,19 +71,21 @@ def spread(work: MaskWork, kind: str, threshold: float) -> Spread:
     Raises:
         UsageError, DataError, TrainingError: as the parts do.
     """
-    floor = _floor(work.settings, threshold)
+    floor = _floor(work.settings, kind, threshold)
     guide = REFINERS[kind].guide(work, threshold=threshold, floor=floor)
     folder = random_walk.run(work, guide)
     stage = random_walk.STAGE + work.suffix
     cut = _choose_cut(work, guide, folder, threshold)
-    inputs = work.inputs | {stage: work.run.require(stage).fingerprint, "walk_threshold": f"{cut.value:.4f}"}
+    inputs = work.inputs | {stage: work.run.require(stage).fingerprint, "walk_threshold": str(cut.value)}
     return Spread(folder, inputs, cut, guide)
 
 
-def _floor(settings: MakeMasksSettings, threshold: float) -> float:
+def _floor(settings: MakeMasksSettings, kind: str, threshold: float) -> float:
     given = parse_threshold(settings.walk_floor, "--walk-floor")
     if given is not None:
         return given
+    if kind != "irn":
+        return ConfidentThresholds.around(threshold).low
     return ConfidentThresholds.around(threshold, high=settings.confident_fg, low=settings.confident_bg).low
 
 

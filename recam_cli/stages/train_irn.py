@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from recam_cli.core.models.branch_files import BOUNDARY
@@ -21,6 +22,10 @@ def run(work: MaskWork, *, labels: Path) -> tuple[BoundaryNet, Path]:
     both = part_of(TrainBranchesSettings, work.settings, workers=work.workers, instances=True)
     alone = part_of(TrainIrnSettings, work.settings, workers=work.workers)
     wanted = work.settings.instances
+    done = work.run.entry(f"train-{BOUNDARY.name}{work.suffix}")
+    if not wanted and done is not None and "displacement_lr" in done.settings:
+        # Where the other branch is not asked for, it does not matter at which rate it learned.
+        both = replace(both, displacement_lr=float(done.settings["displacement_lr"]))
     task = train_branch.TrainTask(
         BOUNDARY,
         both if wanted else alone,

@@ -9,7 +9,7 @@ import pytest
 
 from recam_cli.core.cams.store import read_seed
 from recam_cli.core.data.images import read_mask
-from recam_cli.core.errors import DataError, UsageError
+from recam_cli.core.errors import DataError, RunError, UsageError
 from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.make_masks import MakeMasksSettings
@@ -170,8 +170,36 @@ def test_the_threshold_after_a_walk_of_labels_keeps_their_share_of_objects(train
     make(data, path, walk_sources="labels")
 
     labels = [read_mask(file) for file in sorted((path / "confident").glob("*.png"))]
-    labels = [one for one in labels if (one != 0).any()]
-    objects = sum((one == 255).sum() / 2 + ((one > 0) & (one < 255)).sum() for one in labels)
-    share = objects / sum(one.size for one in labels)
+    share = np.mean([(0.5 * (one == 255) + ((one > 0) & (one < 255))).mean() for one in labels])
     stage = Run.open(path).manifest.stages["confident-labels"]
     assert stage.metrics["objects"] == pytest.approx(share, abs=1e-5)
+
+
+def test_other_settings_are_refused_before_any_part_is_made_anew(trained):
+    data, path = trained
+    make(data, path)
+    parts = [p for f in ("confident", "irn", "walked", "masks") for p in (path / f).iterdir()]
+    before = {p: p.read_bytes() for p in parts}
+
+    for other in ({"irn_epochs": 2}, {"walk_beta": 4}, {"confident_bg": 0.1}, {"walk_threshold": "0.9"}):
+        with pytest.raises(RunError, match=next(iter(other))):
+            make(data, path, overwrite=False, **other)
+
+    assert {p: p.read_bytes() for p in parts} == before
+    assert make(data, path, overwrite=False, walk_floor="AUTO").kept == 4
+
+
+def test_another_cut_walks_nothing_anew(trained):
+    data, path = trained
+    make(data, path)
+    walked = {p: p.stat().st_mtime_ns for p in (path / "walked").glob("*.npz")}
+
+    assert make(data, path, walk_threshold="0.7").made == 4
+
+    assert {p: p.stat().st_mtime_ns for p in (path / "walked").glob("*.npz")} == walked
+
+
+def test_without_the_crf_its_settings_do_not_matter(trained):
+    data, path = trained
+    make(data, path)
+    assert make(data, path, overwrite=False, crf_iterations=3, crf_bilateral_srgb=9.0, unary="soft").kept == 4

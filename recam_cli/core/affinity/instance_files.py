@@ -54,7 +54,9 @@ def read_listed(path: Path) -> list[dict[str, Any]]:
     try:
         listed = json.loads(path.read_text(encoding="utf-8"))["instances"]
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file", remedy="Run: recam make-masks --instances --overwrite") from None
+        raise DataError(
+            f"{path}: no such file", remedy="Delete its .png and run: recam make-masks --instances"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{path}: not a list of instances: {error}", remedy="Delete it and its .png") from None
     if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):

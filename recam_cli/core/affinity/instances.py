@@ -29,11 +29,11 @@ from recam_cli.core.cams.store import Seed
 from recam_cli.core.data.samples import BACKGROUND, IGNORE
 
 FOLLOW = 100
-"""Published: as many steps along the field."""
+"""As the paper; the published code follows for 300, which makes no difference once all have arrived."""
 CENTROID = 2.5
 """Published: where the field is shorter than so many cells lie centroids."""
 FRAGMENT = 0.01
-"""Published: pieces below this share of the image count as no instance of their own."""
+"""Pieces below this share of the image count as no instance of their own; the published code keeps them, scored 0."""
 MOST = 254
 """Instances an image can have: as many as an 8-bit map can number, apart from 255, which means ignore."""
 

@@ -28,15 +28,11 @@ class LabelRule(Protocol):
 
 @dataclass(frozen=True)
 class LabelTally:
-    """Pixels of one image, or of many: all, those undecided, and those of objects."""
+    """Pixels of one image: all, those undecided, and those of objects."""
 
-    pixels: int = 0
-    undecided: int = 0
-    objects: int = 0
-
-    def __add__(self, other: LabelTally) -> LabelTally:
-        """Return the sums."""
-        return LabelTally(self.pixels + other.pixels, self.undecided + other.undecided, self.objects + other.objects)
+    pixels: int
+    undecided: int
+    objects: int
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 The last three stages give 64, 128 and 256 channels, and one more convolution 448 features, on a grid of one cell per
 8 pixels, the backbone's own. Published: a WideResNet-38 or VGG16 trained along, the branch at ten times its rate. Here
 the backbone is frozen, as IRN's is, any of the registry, and only the branch learns: no gradient passes the backbone,
-which makes a training step several times cheaper. Group norm and initial weights as in the published VGG16 variant.
+which makes a training step several times cheaper. Group norm and the last layer's initial weights as in the published
+VGG16 variant; the others are uniform within ±1/√inputs, as IRN's.
 """
 
 from __future__ import annotations

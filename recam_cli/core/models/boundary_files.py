@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from recam_cli.core.errors import DataError
-from recam_cli.core.models.branch_files import BOUNDARY, load_branch, save_branch
+from recam_cli.core.models.branch_files import BOUNDARY, load_branch
 from recam_cli.core.models.checkpoint import packed, read_about, read_state
 from recam_cli.core.models.irnet import BoundaryNet
 from recam_cli.core.runs.files import sha256_of
@@ -21,13 +20,8 @@ _DISPLACEMENT = "displacement"
 """Where the file says that it has the other branch, and how the names of that branch's tensors begin."""
 
 
-def save_boundary(path: Path, net: BoundaryNet, **facts: Any) -> None:
-    """Write a boundary network as `save_branch` does."""
-    save_branch(path, BOUNDARY, net, **facts)
-
-
 def load_boundary(path: Path, device: torch.device, *, displacement: bool = False) -> BoundaryNet:
-    """Read a network written by `save_boundary`, in evaluation mode on `device`.
+    """Read a network written by `save_branch`, in evaluation mode on `device`.
 
     Args:
         path: the file.

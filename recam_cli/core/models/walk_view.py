@@ -90,8 +90,14 @@ def walked_mask(run: Run, suffix: str, device: torch.device, precision: str) -> 
     settings = resolve(
         MakeMasksSettings, flags={}, run={name: value for name, value in masks.settings.items() if name in known}
     ).settings
+    walk = run.entry(f"random-walk{suffix}")
+    if walk is None or walk.fingerprint != masks.inputs.get(f"random-walk{suffix}"):
+        raise RunError(
+            f"{run.path}: the parts of its masks were made anew since, or not to the end",
+            remedy="Make the masks anew: recam make-masks --overwrite, or say --refine crf",
+        )
     try:
-        rule, floor = _rule(run, suffix, kind, settings)
+        rule, floor = _rule(run, suffix, kind, settings, float(walk.notes["floor"]))
         cut = float(masks.notes["walk_threshold"])
         return WalkedMask(
             net=_network(run, suffix, kind, settings, device),
@@ -99,7 +105,7 @@ def walked_mask(run: Run, suffix: str, device: torch.device, precision: str) -> 
             precision=precision,
             settings=settings,
             floor=floor,
-            alpha=settings.psa_walk_alpha if kind == AFFINITY.name else None,
+            alpha=settings.psa_walk_alpha if kind == AFFINITY.name and settings.walk_sources == "seeds" else None,
             rule=rule if settings.walk_sources == "labels" else None,
             cut=cut,
         )
@@ -110,9 +116,10 @@ def walked_mask(run: Run, suffix: str, device: torch.device, precision: str) -> 
         ) from None
 
 
-def _rule(run: Run, suffix: str, kind: str, settings: MakeMasksSettings) -> tuple[LabelRule | None, float]:
+def _rule(
+    run: Run, suffix: str, kind: str, settings: MakeMasksSettings, floor: float
+) -> tuple[LabelRule | None, float]:
     """Return how confident labels are made, None where none were, and the floor."""
-    floor = float(run.require(f"random-walk{suffix}").notes["floor"])
     if kind == AFFINITY.name:
         return AgreeingAlphas(settings.psa_low_alpha, settings.psa_high_alpha, floor, settings.crf), floor
     labels = run.entry(f"confident-labels{suffix}")

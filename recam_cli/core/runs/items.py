@@ -124,12 +124,18 @@ class ItemFolder:
             if folder.exists() and not folder.is_dir():
                 raise RunError(f"{folder}: a file, where the folder of {self.describe} belongs", remedy="Move it away")
         if self._holds_others(self.path) and not self.overwrite:
-            differences = _differences(_noted(self.path).get("settings"), self.settings)
             raise RunError(
-                f"{self.path} holds {self.describe} made with {differences}",
+                f"{self.path} holds {self.describe} made with {self._difference()}",
                 remedy=f"Go on with those, or add --overwrite, which keeps the old {self.describe} in "
                 f"{self._free_names()[self.path].name}",
             )
+
+    def _difference(self) -> str:
+        old = _noted(self.path).get("settings")
+        if not isinstance(old, dict):
+            return "settings unknown"
+        found = differences(old, self.settings)
+        return "another version of its settings" if found is None else f"other settings: {found}"
 
     def _free_names(self) -> dict[Path, Path]:
         """Return, for the folders to be moved aside, names of one serial number that are free for all of them."""
@@ -156,16 +162,15 @@ def _noted(folder: Path) -> dict[str, Any]:
     return note if isinstance(note, dict) else {}
 
 
-def _differences(old: Any, new: Mapping[str, Any]) -> str:
-    if not isinstance(old, dict):
-        return "settings unknown"
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+    """Return how settings differ, "name old → new, …", a few at most; None where they do not."""
     plain = json.loads(json.dumps(dict(new), default=str))
     names = [n for n in [*plain, *(o for o in old if o not in plain)] if old.get(n, _ABSENT) != plain.get(n, _ABSENT)]
     if not names:
-        return "another version of its settings"
+        return None
     changes = [f"{n} {_word(old.get(n, _ABSENT))} → {_word(plain.get(n, _ABSENT))}" for n in names]
     more = f" and {len(changes) - _DIFFERENCES_SHOWN} more" if len(changes) > _DIFFERENCES_SHOWN else ""
-    return f"other settings: {', '.join(changes[:_DIFFERENCES_SHOWN])}{more}"
+    return f"{', '.join(changes[:_DIFFERENCES_SHOWN])}{more}"
 
 
 def _word(value: Any) -> str:

@@ -42,7 +42,9 @@ class BoundarySettings:
     """The boundary network and its training."""
 
     irn_weights: Path | None = setting(
-        None, "A trained boundary network (irn.safetensors of a run); skips labels and training.", panel=NETWORK
+        None,
+        "A trained boundary network (irn.safetensors of a run); skips training, and labels unless they walk.",
+        panel=NETWORK,
     )
     irn_init: str = setting(
         "weights",
@@ -92,11 +94,6 @@ class WalkSettings:
         above=0,
         maximum=8,
     )
-    walk_threshold: str = setting(
-        "auto",
-        "The background's score after the walk, 0 to 1; auto chooses it without ground truth; psa published: 0.5.",
-        panel=WALK,
-    )
     walk_radius: int = setting(5, "Cells nearer than that pass scores on.", panel=WALK, minimum=2, maximum=32)
     walk_beta: float | None = setting(
         None, "Exponent of the affinities; without it 10 for irn, 8 for psa.", panel=WALK, above=0
@@ -109,6 +106,17 @@ class WalkSettings:
     def beta_of(self, kind: str) -> float:
         """Return the exponent given, or the published one of `kind`, "irn" or "psa"."""
         return WALK_BETA[kind] if self.walk_beta is None else self.walk_beta
+
+
+@dataclass(frozen=True, kw_only=True)
+class WalkCutSettings:
+    """Where walked seeds are cut."""
+
+    walk_threshold: str = setting(
+        "auto",
+        "The background's score after the walk, 0 to 1; auto chooses it without ground truth; psa published: 0.5.",
+        panel=WALK,
+    )
 
 
 def walk_kind(refine: str) -> str | None:
@@ -138,7 +146,10 @@ class GroupingSettings:
         100, "Steps that each cell follows the displacement field.", panel=INSTANCES, minimum=0, maximum=10_000
     )
     centroid_radius: float = setting(
-        2.5, "Cells of a shorter displacement, in cells of 4 pixels, are an object's centre.", panel=INSTANCES, above=0
+        2.5,
+        "Cells of a shorter displacement, in cells of 4 pixels of the image as it walked, are an object's centre.",
+        panel=INSTANCES,
+        above=0,
     )
     instance_fragment: float = setting(
         0.01,

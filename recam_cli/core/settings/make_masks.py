@@ -21,6 +21,7 @@ from recam_cli.core.settings.irn import (
     ConfidentSettings,
     DisplacementSettings,
     GroupingSettings,
+    WalkCutSettings,
     WalkSettings,
 )
 from recam_cli.core.settings.psa import AffinitySettings, AlphaSettings, BackgroundWalkSettings
@@ -135,7 +136,9 @@ class CutSettings(CrfSettings, SplitSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MasksSettings(SeedSettings, DeviceSettings, WalkSettings, BoundarySettings, ConfidentSettings, CutSettings):
+class MasksSettings(
+    SeedSettings, DeviceSettings, WalkCutSettings, WalkSettings, BoundarySettings, ConfidentSettings, CutSettings
+):
     """How seeds are cut at a threshold and refined."""
 
     workers: int | None = setting(
@@ -154,7 +157,14 @@ class MasksSettings(SeedSettings, DeviceSettings, WalkSettings, BoundarySettings
 
 @dataclass(frozen=True, kw_only=True)
 class PsaMasksSettings(
-    SeedSettings, DeviceSettings, BackgroundWalkSettings, AffinitySettings, AlphaSettings, WalkSettings, CutSettings
+    SeedSettings,
+    DeviceSettings,
+    BackgroundWalkSettings,
+    AffinitySettings,
+    AlphaSettings,
+    WalkCutSettings,
+    WalkSettings,
+    CutSettings,
 ):
     """As `MasksSettings`, where affinities guide the walk."""
 

@@ -27,7 +27,9 @@ class AffinitySettings:
     """The affinity network and its training."""
 
     psa_weights: Path | None = setting(
-        None, "A trained affinity network (psa.safetensors of a run); skips labels and training.", panel=PSA
+        None,
+        "A trained affinity network (psa.safetensors of a run); skips training, and labels unless they walk.",
+        panel=PSA,
     )
     psa_init: str = setting("weights", "Its frozen backbone; as --irn-init.", panel=PSA)
     psa_epochs: int = setting(8, "Passes over the images.", panel=PSA, minimum=1, maximum=10_000)
@@ -41,5 +43,8 @@ class BackgroundWalkSettings:
     """How the background walks."""
 
     psa_walk_alpha: float = setting(
-        16.0, "The background that walks beside the classes is (1 - largest map)^this.", panel=PSA, above=0
+        16.0,
+        "The background that walks beside the classes is (1 - largest map)^this; not used where labels walk.",
+        panel=PSA,
+        above=0,
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 from recam_cli.core.affinity.boundary_loss import boundary_loss
 from recam_cli.core.affinity.displacement_loss import displacement_loss
 from recam_cli.core.data.reading import read_batches
-from recam_cli.core.data.transforms import Augmentation, to_tensor
+from recam_cli.core.data.transforms import Augmentation, enlarged
 from recam_cli.core.errors import UsageError
 from recam_cli.core.hardware import autocast
 from recam_cli.core.models.irnet import BoundaryNet
@@ -85,7 +85,7 @@ class BoundaryLesson(Lesson[BoundaryNet]):
 
     @torch.inference_mode()
     def finish(self, net: BoundaryNet, data: TrainingImages, place: Place) -> None:
-        """Store the displacement field's mean over the images as they are, each weighing the same."""
+        """Store the displacement field's mean over the images at the mean scale of training, each weighing the same."""
         if net.displacement is None:
             return
         net.displacement.mean.zero_()
@@ -93,7 +93,7 @@ class BoundaryLesson(Lesson[BoundaryNet]):
         batches = read_batches(data.samples, _MEAN_BATCH, max_pixels=data.max_pixels, workers=place.workers)
         with place.reporter.track("Mean displacement", len(data)) as progress:
             for batch in batches:
-                images = torch.stack([to_tensor(image) for image in batch.images]).to(place.device)
+                images = enlarged(batch.images, sum(self.augmentation.scale) / 2).to(place.device)
                 with autocast(place.device, place.precision):
                     field = net.with_field(images)[1]
                 total += field.mean(dim=(2, 3)).sum(dim=0).cpu().double()
