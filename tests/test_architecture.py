@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,8 @@ def test_nothing_reads_pickles():
 def test_no_file_is_longer_than_a_room():
     long = {str(p.relative_to(ROOT)): n for p in MODULES if (n := len(p.read_text().splitlines())) > 400}
     assert not long
+
+
+@pytest.mark.parametrize("file", sorted(Path(__file__).parent.glob("benchmarks/*.py")), ids=lambda file: file.stem)
+def test_every_benchmark_finds_what_it_imports(file):
+    importlib.import_module(f"tests.benchmarks.{file.stem}")

@@ -7,6 +7,7 @@ pytest -m bench -s tests/benchmarks/bench_crf.py
 from __future__ import annotations
 
 import time
+from functools import partial
 from statistics import median
 
 import cv2
@@ -17,8 +18,9 @@ import torch
 from recam_cli.core.cams.store import Seed, write_seed
 from recam_cli.core.data.custom import open_custom
 from recam_cli.core.data.images import read_image
-from recam_cli.core.masks.confident import ConfidentJob, ConfidentThresholds
+from recam_cli.core.masks.confident import ConfidentThresholds, confident_labels
 from recam_cli.core.masks.crf import IRN, DenseCrf
+from recam_cli.core.masks.label_job import LabelJob
 from recam_cli.core.masks.pool import run_over
 from recam_cli.core.masks.refine import Refinement
 from recam_cli.core.masks.unary import hard_unary
@@ -80,7 +82,8 @@ def _confident_jobs(folder):
         grown = [cv2.resize(one, (-(-width // 4), -(-height // 4)), interpolation=cv2.INTER_LINEAR) for one in coarse]
         write_seed(folder / f"{sample.id}.npz", Seed(np.array(sample.labels), np.stack(grown), (height, width)))
     thresholds = ConfidentThresholds.around(0.5)
-    return samples, ConfidentJob(folder, folder / "labels", thresholds, Refinement(backend="native"), 10**8)
+    rule = partial(confident_labels, thresholds=thresholds, how=Refinement(backend="native"))
+    return samples, LabelJob(folder, folder / "labels", rule, 10**8)
 
 
 @pytest.mark.bench
