@@ -73,12 +73,16 @@ def run(work: MaskWork, task: LabelTask) -> Labels:
         "confident labels",
         suffix=".png",
     )
+    done = work.finished(name, folder)
+    if done is not None:
+        work.reporter.info(f"Confident labels: kept {folder.path}")
+        return Labels(folder.path, name, done.fingerprint, float(done.metrics["objects"]))
     job = LabelJob(work.seeds, folder.path, task.rule, work.settings.max_pixels)
     recorded = Resolved(settings, work.resolved.sources)
     with run.stage(name, recorded, inputs=inputs, device=work.crf_device) as entry:
         folder.begin()
         undecided, objects = _make_all(job, work, folder)
-        entry.metrics |= {"images": len(work.images), "undecided": round(undecided, 6), "objects": round(objects, 6)}
+        entry.metrics |= {"images": len(work.images), "undecided": undecided, "objects": objects}
         entry.notes |= {**task.figures, "crf": f"{work.settings.crf} on {work.crf_device}"}
         entry.outputs["labels"] = run.output_of_folder(folder.path, "*.png")
     work.reporter.info(f"Confident labels: {task.describe}, {100 * undecided:.1f} % undecided")
@@ -105,4 +109,4 @@ def _make_all(job: LabelJob, work: MaskWork, folder: ItemFolder) -> tuple[float,
         run_over(job, todo, receive, workers=work.crf_workers(len(todo)), name_of=lambda sample: sample.id)
     # Exact sums: the same whatever the order in which images were finished.
     count = max(1, len(objects))
-    return math.fsum(undecided.values()) / count, math.fsum(objects.values()) / count
+    return round(math.fsum(undecided.values()) / count, 6), round(math.fsum(objects.values()) / count, 6)

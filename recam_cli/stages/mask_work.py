@@ -16,6 +16,8 @@ from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.errors import DataError, UsageError
 from recam_cli.core.masks.crf import resolve_backend
 from recam_cli.core.reporter import Progress, Reporter
+from recam_cli.core.runs.items import ItemFolder
+from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.make_masks import MakeMasksSettings
 from recam_cli.core.settings.resolve import Resolved
@@ -82,6 +84,12 @@ class MaskWork:
     def crf_workers(self, items: int) -> int:
         """Return the processes that refine `items` images: none beside this one where a GPU does it."""
         return worker_count(self.settings.workers, items) if self.crf_device == "cpu" else 0
+
+    def finished(self, stage: str, folder: ItemFolder) -> StageEntry | None:
+        """Return the entry of a part that was made to its end with the same settings, whose files are all there."""
+        entry = self.run.entry(stage)
+        same = entry is not None and entry.fingerprint == folder.fingerprint and not folder.holds_others
+        return entry if same and all(folder.done(sample.id) for sample in self.images) else None
 
     def seeds_in(self, folder: Path, progress: Progress | None = None) -> Iterator[Seed]:
         """Read the seeds of the split in `folder` one at a time."""

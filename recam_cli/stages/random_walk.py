@@ -82,6 +82,9 @@ def run(work: MaskWork, guide: Guide) -> Path:
         "walked seeds",
         suffix=".npz",
     )
+    if work.finished(name, folder) is not None:
+        reporter.info(f"Walked seeds: kept {folder.path}")
+        return folder.path
     with run.stage(name, Resolved(settings, work.resolved.sources), inputs=inputs, device=str(device)) as entry:
         folder.begin()
         todo = [sample for sample in images if not folder.done(sample.id)]

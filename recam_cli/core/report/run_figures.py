@@ -82,6 +82,13 @@ def evaluations(run: Run) -> list[Evaluation]:
     return sorted(found, key=lambda e: (list(_MAKERS).index(e.of), _rank(e.suffix), e.split))
 
 
+_REFINERS = {"irn": "IRN", "irn+crf": "IRN and CRF", "psa": "PSA", "psa+crf": "PSA and CRF", "crf": "CRF"}
+_PARTS = {
+    "irn": ("confident-labels", "train-irn", "random-walk"),
+    "psa": ("psa-labels", "train-psa", "random-walk"),
+}
+
+
 def summary_rows(run: Run, scored: Sequence[Evaluation]) -> list[SummaryRow]:
     """Return one line per stage and split scored; a stage that nobody scored has a line, too."""
     rows = []
@@ -94,12 +101,28 @@ def summary_rows(run: Run, scored: Sequence[Evaluation]) -> list[SummaryRow]:
             own = [e for e in scored if (e.of, e.suffix) == (of, suffix)]
             title = title_of(run, of, suffix)
             if made is not None and not own:
-                note = "not evaluated" if made.state == "done" else made.state
-                rows.append(SummaryRow(title, seconds=made.seconds, note=note))
+                state = "not evaluated" if made.state == "done" else made.state
+                rows.append(SummaryRow(title, seconds=_seconds(run, maker, suffix), note=state))
             for index, one in enumerate(own):
-                seconds = made.seconds if made is not None and index == 0 else None
-                rows.append(SummaryRow(title, one.figures.get("miou"), seconds, one.split, _threshold_note(one)))
+                seconds = _seconds(run, maker, suffix) if index == 0 else None
+                note = ", ".join(filter(None, (_refiner(made), _threshold_note(one))))
+                rows.append(SummaryRow(title, one.figures.get("miou"), seconds, one.split, note))
     return rows
+
+
+def _refiner(made: StageEntry | None) -> str:
+    """Return how masks were refined, in words; nothing for what is no mask, and where they were only cut."""
+    return _REFINERS.get(str(made.settings.get("refine")), "") if made is not None else ""
+
+
+def _seconds(run: Run, maker: str, suffix: str) -> float | None:
+    """Return how long a result took, the parts of its stage included."""
+    made = run.manifest.stages.get(maker + suffix)
+    if made is None or made.seconds is None:
+        return None
+    kind = str(made.settings.get("refine", "")).split("+")[0]
+    parts = [run.manifest.stages.get(part + suffix) for part in _PARTS.get(kind, ())]
+    return made.seconds + sum(part.seconds or 0.0 for part in parts if part is not None)
 
 
 def notes(run: Run, scored: Sequence[Evaluation]) -> list[str]:

@@ -110,6 +110,11 @@ class ItemFolder:
         return all((folder / f"{item}{self.suffix}").is_file() for folder in self._folders)
 
     @property
+    def holds_others(self) -> bool:
+        """Whether it holds files of other settings."""
+        return any(self._holds_others(folder) for folder in self._folders)
+
+    @property
     def _folders(self) -> tuple[Path, ...]:
         """Both folders, the one beside first."""
         return (self.path,) if self.beside is None else (self.beside, self.path)
