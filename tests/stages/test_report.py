@@ -79,6 +79,23 @@ def test_every_stage_has_a_line_with_its_time_once(full):
     assert by_name["ReCAM masks"].note == "threshold 0.30 (given)"
 
 
+def test_walked_masks_say_so_and_their_time_counts_the_parts(full, tmp_path):
+    shutil.copytree(full.path, tmp_path / "run")
+    file = tmp_path / "run" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    masks = manifest["stages"]["make-masks"]
+    masks["settings"]["refine"], masks["seconds"] = "irn+crf", 2.0
+    for part, seconds in (("train-irn", 100.0), ("random-walk", 30.0), ("random-walk-cam", 1000.0)):
+        manifest["stages"][part] = masks | {"seconds": seconds, "command": part}
+    file.write_text(json.dumps(manifest))
+
+    run = Run.open(tmp_path / "run")
+    row = next(row for row in summary_rows(run, evaluations(run)) if row.what == "ReCAM masks")
+
+    assert row.seconds == 132.0
+    assert row.note.startswith("IRN and CRF, threshold 0.30")
+
+
 def test_thresholds_that_saw_the_truth_are_marked(full):
     scored = evaluations(full)
     assert "swept with ground truth" in {row.what: row for row in summary_rows(full, scored)}["CAM seeds"].note
