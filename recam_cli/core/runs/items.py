@@ -124,9 +124,9 @@ class ItemFolder:
             if folder.exists() and not folder.is_dir():
                 raise RunError(f"{folder}: a file, where the folder of {self.describe} belongs", remedy="Move it away")
         if self._holds_others(self.path) and not self.overwrite:
-            differences = _differences(_noted(self.path).get("settings"), self.settings)
+            changes = differences(_noted(self.path).get("settings"), self.settings)
             raise RunError(
-                f"{self.path} holds {self.describe} made with {differences}",
+                f"{self.path} holds {self.describe} made with {changes}",
                 remedy=f"Go on with those, or add --overwrite, which keeps the old {self.describe} in "
                 f"{self._free_names()[self.path].name}",
             )
@@ -156,7 +156,8 @@ def _noted(folder: Path) -> dict[str, Any]:
     return note if isinstance(note, dict) else {}
 
 
-def _differences(old: Any, new: Mapping[str, Any]) -> str:
+def differences(old: Any, new: Mapping[str, Any]) -> str:
+    """Return in words what settings noted earlier, JSON-like, say otherwise than `new`: "other settings: a 1 → 2"."""
     if not isinstance(old, dict):
         return "settings unknown"
     plain = json.loads(json.dumps(dict(new), default=str))
