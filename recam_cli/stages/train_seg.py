@@ -102,6 +102,11 @@ class _Job:
         return SnapshotFolder(self.weights.path / SNAPSHOTS)
 
     @property
+    def unfinished(self) -> Path:
+        """Where the weights of the last finished epoch are kept until the training is done."""
+        return self.path.parent / UNFINISHED / self.path.name
+
+    @property
     def path(self) -> Path:
         """The segmenter's file."""
         return self.weights.file(self.settings.network)
@@ -135,6 +140,7 @@ def run(resolved: Resolved[TrainSegSettings], run: Run, reporter: Reporter) -> T
             _train(job)
         else:
             reporter.info(f"Kept {job.path}: it was trained with these settings")
+        job.unfinished.unlink(missing_ok=True)
         about = read_about(job.path)
         entry.outputs[FOLDER] = run.output_of_file(job.path)
         entry.metrics |= {name: about[name] for name in ("loss", "epochs", "images", "parameters")}
@@ -320,7 +326,6 @@ def _train(job: _Job) -> None:
         "parameters": sum(p.numel() for p in segmenter.parameters()),
     }
     job.reporter.info(f"{settings.network} on {len(images)} images, starting from {start.origin}")
-    unfinished = job.path.parent / UNFINISHED / job.path.name
     snapshots = Snapshots(
         job.snapshots,
         job.identity,
@@ -339,11 +344,10 @@ def _train(job: _Job) -> None:
         precision=job.precision,
         reporter=job.reporter,
         log=partial(run.log, stage=job.name),
-        after_epoch=lambda epoch: save_segmenter(unfinished, segmenter, images.classes, epochs=epoch, **facts),
+        after_epoch=lambda epoch: save_segmenter(job.unfinished, segmenter, images.classes, epochs=epoch, **facts),
         snapshots=snapshots,
     )
     save_segmenter(job.path, segmenter, images.classes, epochs=settings.epochs, **last, **facts)
-    unfinished.unlink(missing_ok=True)
 
 
 def _predict(job: _Job, entry: StageEntry, *, anew: bool) -> tuple[int, int]:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import signal
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -45,8 +48,11 @@ def drive(
     process = _SERVER.Process(target=_work, args=(str(folder), words, str(out), kill_at, moment, int(number)))
     process.start()
     process.join(120)
-    if process.is_alive():
-        process.kill()
+    late = process.is_alive()
+    with suppress(ProcessLookupError):  # what a killed process leaves: its workers
+        os.killpg(process.pid or 0, signal.SIGKILL)
+    process.join()
+    if late:
         raise TimeoutError(words)
     assert process.exitcode is not None
     return Ended(process.exitcode, out.read_text(encoding="utf-8"))
@@ -56,6 +62,7 @@ def _work(folder: str, arguments: list[str], out: str, kill_at: int | None, mome
     from recam_cli import __main__
     from recam_cli.core.training.loop import Loop
 
+    os.setsid()
     os.chdir(folder)
     file = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
@@ -85,14 +92,39 @@ def left_by(run: Path) -> dict[str, object]:
     files = {
         str(path.relative_to(run)): path.read_bytes()
         for path in sorted(run.rglob("*"))
-        if path.suffix in (".safetensors", ".png", ".npz") and "snapshots" not in path.parent.name
+        if path.suffix in (".safetensors", ".png", ".npz")
+        and not {part.split("-")[0].split(".")[0] for part in path.relative_to(run).parts} & {"snapshots", "unfinished"}
     }
     log = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    log = [list((name, value) for name, value in line.items() if name not in _TIMINGS) for line in log]
+    log = [[(name, value) for name, value in line.items() if name not in _TIMINGS] for line in log]
     return {"files": files, "log": log, "manifest": _untimed(json.loads((run / "manifest.json").read_text()))}
 
 
+def survive(folder: Path, begin: list, resume: list, moments: Iterable[tuple[Moment, int]]) -> int:
+    """Run `begin`, killed at the first moment, then `resume`, killed at the next, and so on to the end; count kills.
+
+    Where a kill came before there was anything to go on from, it begins anew, as the message says.
+    """
+    kills, command = 0, begin
+    for moment, at in moments:
+        ended = drive(folder, *command, kill_at=at, moment=moment)
+        if ended.code == 4 and command is not begin and "has finished" not in ended.text:
+            command = begin
+            continue
+        if not ended.killed:
+            break
+        kills, command = kills + 1, resume
+    while (ended := drive(folder, *command)).code == 4 and "nothing to resume" in ended.text:
+        if "has finished" in ended.text:  # killed after its last act
+            return kills
+        command = begin
+    assert ended.code == 0, ended.text
+    return kills
+
+
 def _untimed(value):
-    if isinstance(value, dict):  # the number of workers is free to change
+    if isinstance(value, str):  # the number of workers is free to change
+        return re.sub(r" --workers \d+", "", value)
+    if isinstance(value, dict):
         return {k: _untimed(v) for k, v in value.items() if k not in (*_TIMINGS, "workers")}
     return [_untimed(v) for v in value] if isinstance(value, list) else value
