@@ -65,7 +65,7 @@ def damage(path):
 
 @pytest.mark.parametrize(
     ("workers", "moments"),
-    [(0, [("step", 3), ("fsync", 12), ("step", 2)]), (2, [("step", 5)])],
+    [(0, [("step", 3), ("fsync", 12)]), (2, [("step", 5)])],
 )
 def test_a_classifier_killed_again_and_again_is_the_same(classifiers, tmp_path, workers, moments):
     data, whole, _ = classifiers
@@ -75,6 +75,7 @@ def test_a_classifier_killed_again_and_again_is_the_same(classifiers, tmp_path, 
     assert not (tmp_path / "run" / "classifier" / "snapshots").exists()
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_with_another_number_of_workers(classifiers, killed):
     assert drive(killed, *RESUME_CLS, "--workers", 2).code == 0
     assert left_by(killed / "run") == classifiers[1]
@@ -149,7 +150,8 @@ def copies(started, tmp_path):
 @pytest.mark.parametrize(
     ("network", "workers", "moments"),
     [
-        ("lraspp", 2, [("step", 2), ("step", 2)]),
+        ("lraspp", 0, [("step", 2)]),
+        pytest.param("lraspp", 2, [("step", 2), ("step", 2)], marks=pytest.mark.slow),
         pytest.param("deeplabv3", 0, [("step", 2), ("fsync", 9), ("step", 2)], marks=pytest.mark.slow),
     ],
 )
@@ -178,6 +180,7 @@ def test_a_segmenter_killed_while_it_predicts_goes_on_predicting(started, tmp_pa
     assert left_by(killed / "run") == whole
 
 
+@pytest.mark.slow
 def test_snapshots_of_a_segmenter_begun_anew_are_kept_aside(started, tmp_path):
     _, killed = copies(started, tmp_path)
     assert drive(killed, *train_seg(), kill_at=2).killed
@@ -195,8 +198,7 @@ def test_make_masks_goes_on_with_the_network_it_was_training(started, tmp_path, 
     command = ["make-masks", "--refine", walk, *small, *CPU, *EVERY_STEP, "--overwrite", *RUN]
     assert drive(whole, *command).code == 0
     assert drive(killed, *command, kill_at=2).killed
-    ended = drive(killed, *command, kill_at=3)
-    assert ended.killed
+    ended = drive(killed, *command)
+    assert ended.code == 0
     assert "going on after epoch 0, step 1" in ended.text
-    assert drive(killed, *command).code == 0
     assert left_by(killed / "run") == left_by(whole / "run")

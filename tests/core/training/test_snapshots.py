@@ -22,7 +22,7 @@ from tests.helpers.tiny_data import make_custom
 STEPS = 9  # three epochs of three, two batches per optimiser step: gradients wait at the end of every other epoch
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -54,7 +54,7 @@ def train(data, run, *, stop=None, found=None, minutes=1e-9):
             nonlocal steps
             steps += 1
             if steps == stop:
-                raise Stopped
+                raise StoppedError
             bce = nn.functional.multilabel_soft_margin_loss(net(batch.images), batch.labels)
             return Losses(bce, {"bce": bce})
 
@@ -101,7 +101,7 @@ def whole(data, tmp_path_factory):
 @pytest.mark.parametrize("stop", range(1, STEPS + 1))
 def test_a_training_stopped_before_any_step_ends_the_same(data, whole, tmp_path, stop, minutes):
     run = Run.create(tmp_path / "run")
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         train(data, run, stop=stop, minutes=minutes)
     run.log(stage="other", note="between")
     found = SnapshotFolder(run.path / "snapshots").read(SilentReporter())
