@@ -1,4 +1,4 @@
-"""How many kills (SIGKILL, at random steps and writes) trainings survive: pytest -m bench -s tests/benchmarks/bench_resume.py
+"""How many kills (SIGKILL, at random steps and writes) trainings survive: pytest -m bench -s <this file>.
 
 After each series of kills, weights, metrics log and manifest are compared with those of an uninterrupted training.
 """
@@ -33,7 +33,7 @@ def test_kills_survived(tmp_path, stage, workers):
         kills = survive(killed, begin, resume, moments)
         tried += kills
         survived += kills if left_by(killed / "run") == wanted else 0
-    print(f"\n{stage}, {workers} workers: {survived} of {tried} kills survived")
+        print(f"\n{stage}, {workers} workers: {survived} of {tried} kills survived", flush=True)
     assert survived == tried
 
 
