@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Iterable
@@ -111,12 +112,19 @@ def survive(folder: Path, begin: list, resume: list, moments: Iterable[tuple[Mom
         if ended.code == 4 and command is not begin and "has finished" not in ended.text:
             command = begin
             continue
+        if "holds a run already" in ended.text:  # killed before its first stage was noted: to be moved away, it says
+            shutil.rmtree(folder / "run")
+            continue
         if not ended.killed:
             break
         kills, command = kills + 1, resume
-    while (ended := drive(folder, *command)).code == 4 and "nothing to resume" in ended.text:
+    while (ended := drive(folder, *command)).code == 4:
         if "has finished" in ended.text:  # killed after its last act
             return kills
+        if "holds a run already" in ended.text:
+            shutil.rmtree(folder / "run")
+        else:
+            assert "nothing to resume" in ended.text, ended.text
         command = begin
     assert ended.code == 0, ended.text
     return kills
