@@ -73,20 +73,25 @@ class Call:
         """The reporter this call asks for."""
         return TerminalReporter(quiet=self.values["quiet"], verbose=self.values["verbose"])
 
-    def resolve(self, cls: type[S], *, run: Run | None = None) -> Resolved[S]:
+    def resolve(self, cls: type[S], *, run: Run | None = None, begun: Mapping[str, Any] | None = None) -> Resolved[S]:
         """Merge flags, config file, preset, run and defaults into settings of `cls`.
 
-        Ends the program after printing them, if `--print-config` was given.
+        A stage that goes on takes what is not given from the settings it was `begun` with. Ends the program after
+        printing them, if `--print-config` was given.
         """
         flags = {name: value for name, value in self.values.items() if name in settings_of(cls)}
         path: Path | None = self.values["config"]
         config = read_config(path, self.command.name, tables=COMMANDS) if path else {}
         from_run = run_values(run, cls, self.command.name) if run is not None else {}
-        dataset = flags.get("dataset") or config.get("dataset") or from_run.get("dataset") or _default_dataset(cls)
+        known_before = (begun or {}).get("dataset") or from_run.get("dataset")
+        dataset = flags.get("dataset") or config.get("dataset") or known_before or _default_dataset(cls)
         preset = self.values.get("preset") or from_run.pop("preset", None) or "auto"
         values = preset_values(preset, dataset, self.command.name) if dataset in _DATASETS else {}
         # What the run has settled, such as the split it trains on, holds for its later stages.
         values = {name: value for name, value in values.items() if name not in from_run}
+        if begun:
+            values = values if self.values.get("preset") else {}
+            from_run |= {name: value for name, value in begun.items() if name in settings_of(cls)}
         resolved = resolve(
             cls,
             flags=flags,

@@ -8,10 +8,15 @@ from recam_cli.terminal import print_line, print_table
 
 
 def _execute(call: Call) -> None:
-    from recam_cli.stages import train_cls
+    from recam_cli.core.runs.run import Run
+    from recam_cli.stages import resuming, train_cls
 
-    resolved = call.resolve(TrainClsSettings)
-    result = train_cls.run(resolved, call.run_path, call.reporter, preset=call.values.get("preset") or "auto")
+    path, begun = call.run_path, {}
+    if call.values["resume"]:
+        run = resuming.require_begun(Run.open(path), train_cls.STAGE)
+        path, begun = run.path, resuming.begun_settings(run, [train_cls.STAGE])
+    resolved = call.resolve(TrainClsSettings, begun=begun)
+    result = train_cls.run(resolved, path, call.reporter, preset=call.values.get("preset") or "auto")
 
     def human() -> None:
         if result.mean_average_precision is not None:
@@ -35,6 +40,7 @@ COMMAND = Command(
     examples=(
         "recam train-cls --dataset voc",
         "recam train-cls --dataset custom --data-root photos --backbone mobilenet_v2 --run runs/photos",
+        "recam train-cls --resume --run runs/photos",
     ),
     has_preset=True,
 )

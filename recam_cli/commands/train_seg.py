@@ -9,10 +9,13 @@ from recam_cli.terminal import print_line
 
 def _execute(call: Call) -> None:
     from recam_cli.core.runs.run import Run
-    from recam_cli.stages import train_seg
+    from recam_cli.stages import resuming, train_seg
 
-    run = Run.open(call.run_path)
-    result = train_seg.run(call.resolve(TrainSegSettings, run=run), run, call.reporter)
+    run, begun = Run.open(call.run_path), {}
+    if call.values["resume"]:
+        wanted = {name: call.values[name] for name in ("labels", "method")}
+        begun = resuming.begun_settings(run, train_seg.STAGES, wanted)
+    result = train_seg.run(call.resolve(TrainSegSettings, run=run, begun=begun), run, call.reporter)
 
     def human() -> None:
         done = "trained" if result.trained else "kept, trained with these settings before"
@@ -31,6 +34,7 @@ COMMAND = Command(
     examples=(
         "recam train-seg",
         "recam train-seg --labels truth",
+        "recam train-seg --resume",
         "recam train-seg --network lraspp --init classifier --run runs/photos",
     ),
     has_preset=True,

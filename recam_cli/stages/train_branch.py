@@ -16,10 +16,13 @@ from recam_cli.core.models.backbones import build_backbone
 from recam_cli.core.models.branch_files import BranchKind, Net, load_branch, on_device, save_branch
 from recam_cli.core.models.segmenter_start import Start, find_start, resolve_backbone
 from recam_cli.core.runs.files import sha256_of
-from recam_cli.core.runs.run import stage_fingerprint
+from recam_cli.core.runs.run import result_settings, stage_fingerprint
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.core.training.branch_training import Lesson, Place, train_branch
 from recam_cli.core.training.loader import TrainingImages
+from recam_cli.core.training.snapshot_files import FOLDER as SNAPSHOTS
+from recam_cli.core.training.snapshot_files import Snapshot, SnapshotFolder, changes_of, of_identity
+from recam_cli.core.training.snapshots import Snapshots, identity_of, seconds_of
 from recam_cli.stages.mask_work import MaskWork
 
 
@@ -51,6 +54,8 @@ class TrainTask(Generic[Net]):
 def run(work: MaskWork, task: TrainTask[Net]) -> tuple[Net, Path]:
     """Train the network, or load it where it has been trained with the same settings on the same labels.
 
+    A training of the same settings that was interrupted goes on from its last snapshot.
+
     Returns:
         The network, in evaluation mode on the device asked for, and its file.
 
@@ -58,6 +63,7 @@ def run(work: MaskWork, task: TrainTask[Net]) -> tuple[Net, Path]:
         UsageError: an absent device, or a backbone that cannot be had.
         DataError: weights, an image or a label map cannot be used.
         TrainingError: the loss became NaN or infinite.
+        RunError: the snapshots of an interrupted training are all damaged.
     """
     run, images, kind, settings = work.run, work.images, task.kind, task.settings
     prepare_process()
@@ -73,16 +79,39 @@ def run(work: MaskWork, task: TrainTask[Net]) -> tuple[Net, Path]:
         work.reporter.info(f"{kind.describe.capitalize()}: kept {path}")
         return load_branch(path, kind, device), path
     net = on_device(_build(task, start), device)
-    with run.stage(name, Resolved(settings, work.resolved.sources), inputs=inputs, device=str(device)) as entry:
+    place = Place(device, choose_precision(settings.precision, device), settings.workers, work.reporter)
+    folder = SnapshotFolder(path.parent / SNAPSHOTS)
+    identity = identity_of(result_settings(settings, inputs), device, place.precision)
+    found = _found(folder, identity, work)
+    resolved, before = Resolved(settings, work.resolved.sources), seconds_of(found)
+    with run.stage(name, resolved, inputs=inputs, device=str(device), seconds_before=before) as entry:
         title = f"{kind.describe.capitalize()} on {len(images)} images"
         work.reporter.info(f"{title}, its frozen backbone from {start.origin}")
-        place = Place(device, choose_precision(settings.precision, device), settings.workers, work.reporter)
-        log = partial(run.log, stage=name)
-        last = train_branch(net, _data(work, task), task.lesson, place, log)
+        if found is None:
+            folder.clear()
+        minutes = settings.snapshot_every
+        snapshots = Snapshots(
+            folder, identity, net, run=run, stage=name, minutes=minutes, reporter=work.reporter, found=found
+        )
+        last = train_branch(net, _data(work, task), task.lesson, place, partial(run.log, stage=name), snapshots)
         save_branch(path, kind, net, epochs=task.lesson.epochs, images=len(images))
         entry.metrics |= last
         entry.outputs[kind.name] = run.output_of_file(path)
+    folder.clear()
     return net.eval(), path
+
+
+def _found(folder: SnapshotFolder, identity: Mapping[str, Any], work: MaskWork) -> Snapshot | None:
+    """Return what an interrupted training of the same settings goes on from; that of others is begun anew.
+
+    Raises:
+        RunError: there are snapshots, but none is whole.
+    """
+    found = folder.read(work.reporter)
+    if found is None or of_identity(found, identity):
+        return found
+    work.reporter.info(f"Not going on from {folder.last}, which was made with {changes_of(found, identity)}")
+    return None
 
 
 def _data(work: MaskWork, task: TrainTask[Net]) -> TrainingImages:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,21 @@ from recam_cli.core.hardware import choose_device, choose_precision, prepare_pro
 from recam_cli.core.metrics.classification import average_precisions, mean_average_precision
 from recam_cli.core.models.backbones import build_backbone
 from recam_cli.core.models.classifier import Classifier
-from recam_cli.core.models.classifier_files import classifier_path, describe_model, save_classifier
+from recam_cli.core.models.classifier_files import FOLDER, classifier_path, describe_model, save_classifier
 from recam_cli.core.models.scoring import score_images
 from recam_cli.core.models.weights import PretrainedWeights, find_weights
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.manifest import StageEntry
-from recam_cli.core.runs.run import Run
+from recam_cli.core.runs.run import Run, result_settings
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.core.settings.train_cls import TrainClsSettings
 from recam_cli.core.training.loader import Batch, TrainingImages
 from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, sgd
 from recam_cli.core.training.schedule import poly, warmed_poly
+from recam_cli.core.training.snapshot_files import FOLDER as SNAPSHOTS
+from recam_cli.core.training.snapshot_files import SnapshotFolder, require_snapshot
+from recam_cli.core.training.snapshots import Snapshots, identity_of, seconds_of
+from recam_cli.stages.resuming import require_begun
 
 STAGE = "train-cls"
 _SCORING_BATCH = 8
@@ -82,7 +87,13 @@ class _Training:
     classifier: Classifier
     device: torch.device
     precision: str
-    last_losses: dict[str, float]
+    snapshots: Snapshots
+
+    @property
+    def last_losses(self) -> dict[str, float]:
+        """The last epoch's mean losses by name."""
+        kept: dict[str, float] = self.snapshots.carried.setdefault("losses", {})
+        return kept
 
 
 def run(
@@ -90,12 +101,14 @@ def run(
 ) -> TrainClsResult:
     """Check the data, start a run at `path` (None: a dated one) and train.
 
-    Later stages of the run take over `preset`.
+    With `resume`, go on with the training that was interrupted at `path` (None: in the newest run) instead; it ends
+    as if it had not been, to the bit on a CPU. Later stages of the run take over `preset`.
 
     Raises:
         UsageError: settings that contradict each other, an absent device, unknown weights.
         DataError: the data set or the weights cannot be used; nothing has been written then.
-        RunError: `path` holds something already.
+        RunError: `path` holds something already; with `resume`, nothing to go on from, damaged snapshots, or settings
+            other than then.
         TrainingError: the loss became NaN or infinite.
     """
     settings = resolved.settings
@@ -105,21 +118,30 @@ def run(
     images, held_out = _open_sets(settings, reporter)
     weights = find_weights(settings.backbone, settings.weights)
     classifier = _build(settings, weights, len(images.classes), device)
-    run = Run.create(path)
+    run = _open_run(settings, path)
+    inputs = {"data": images.fingerprint(), "weights": weights.sha256 or weights.origin}
+    precision = choose_precision(settings.precision, device)
+    identity = identity_of(result_settings(settings, inputs), device, precision)
+    folder = SnapshotFolder(run.path / FOLDER / SNAPSHOTS)
+    found = require_snapshot(folder, identity, reporter) if settings.resume else None
     if run.set_aside is not None:
         reporter.info(f"Kept what the unfinished training left in {run.set_aside}")
     reporter.info(f"Run {run.path}: {len(images)} images, {len(images.classes)} classes, weights: {weights.origin}")
-    inputs = {"data": images.fingerprint(), "weights": weights.sha256 or weights.origin}
-    with run.stage(STAGE, resolved, inputs=inputs, device=str(device)) as entry:
+    begun = Resolved(replace(settings, resume=False), resolved.sources)
+    with run.stage(STAGE, begun, inputs=inputs, device=str(device), seconds_before=seconds_of(found)) as entry:
+        minutes = settings.snapshot_every
+        snapshots = Snapshots(
+            folder, identity, classifier, run=run, stage=STAGE, minutes=minutes, reporter=reporter, found=found
+        )
         entry.notes |= {
             "classes": list(images.classes),
             "weights": weights.origin,
-            "preset": preset,
+            "preset": snapshots.carried.setdefault("preset", preset),
             **describe_model(classifier),
         }
-        precision = choose_precision(settings.precision, device)
-        training = _Training(settings, run, reporter, images, classifier, device, precision, {})
+        training = _Training(settings, run, reporter, images, classifier, device, precision, snapshots)
         _train_phases(training, held_out, entry)
+    folder.clear()
     measured = entry.metrics.get("average_precision", {})
     return TrainClsResult(
         run=run.path,
@@ -130,6 +152,15 @@ def run(
         val_images=len(held_out) if held_out is not None else 0,
         weights=weights.origin,
     )
+
+
+def _open_run(settings: TrainClsSettings, path: Path | None) -> Run:
+    """Start a run, or open the one to go on with.
+
+    Raises:
+        RunError: `path` holds something already, or no interrupted training.
+    """
+    return require_begun(Run.open(path), STAGE) if settings.resume else Run.create(path)
 
 
 def _check_settings(settings: TrainClsSettings) -> None:
@@ -180,18 +211,28 @@ def _build(
 
 
 def _train_phases(training: _Training, held_out: ImageSet | None, entry: StageEntry) -> None:
-    settings, run, classes = training.settings, training.run, training.images.classes
+    settings, run, classes, carried = (
+        training.settings,
+        training.run,
+        training.images.classes,
+        training.snapshots.carried,
+    )
+    finished: list[str] = carried.setdefault("finished", [])
+    entry.metrics |= carried.setdefault("metrics", {})
     for method in ("cam", "recam") if settings.method == "recam" else ("cam",):
-        if method == "cam":
-            _train_cam(training)
-        else:
-            _train_recam(training)
         path = classifier_path(run, method)
-        save_classifier(path, training.classifier, classes)
-        _unfinished(training).unlink(missing_ok=True)
+        if method not in finished:
+            if method == "cam":
+                _train_cam(training)
+            else:
+                _train_recam(training)
+            save_classifier(path, training.classifier, classes)
+            _unfinished(training).unlink(missing_ok=True)
+            if held_out is not None:
+                entry.metrics |= _measure(training, held_out, method)
+            finished.append(method)
+            carried["metrics"] = dict(entry.metrics)
         entry.outputs[method] = run.output_of_file(path)
-        if held_out is not None:
-            entry.metrics |= _measure(training, held_out, method)
 
 
 def _unfinished(training: _Training) -> Path:
@@ -262,16 +303,12 @@ def _train(
     images = training.images
     data = TrainingImages(images.samples, images.targets(), augmentation, settings.seed, settings.max_pixels)
 
-    def log(**line: Any) -> None:
-        training.run.log(stage=STAGE, **line)
-        training.last_losses |= {k: v for k, v in line.items() if k in ("bce", "sce", "ce")}
-
     def after_epoch(epoch: int) -> dict[str, Any]:
         save_classifier(_unfinished(training), training.classifier, images.classes)
         return {}
 
     training.classifier.train()
-    Loop(
+    means = Loop(
         title=title,
         data=data,
         epochs=epochs,
@@ -282,9 +319,11 @@ def _train(
         precision=training.precision,
         workers=settings.workers,
         reporter=training.reporter,
-        log=log,
+        log=partial(training.run.log, stage=STAGE),
         first_epoch=first_epoch,
+        snapshots=training.snapshots,
     ).run(losses, after_epoch)
+    training.last_losses.update({name: value for name, value in means.items() if name != "loss"})
 
 
 def _measure(training: _Training, held_out: ImageSet, method: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,17 @@ from recam_cli.core.settings.resolve import Resolved
 from recam_cli.core.settings.train_seg import PREDICTION_SETTINGS, TrainSegSettings
 from recam_cli.core.training.loader import TrainingImages
 from recam_cli.core.training.segmenter_training import augmentation_of, check_schedule, train_segmenter
+from recam_cli.core.training.snapshot_files import FOLDER as SNAPSHOTS
+from recam_cli.core.training.snapshot_files import Snapshot, SnapshotFolder, require_snapshot
+from recam_cli.core.training.snapshots import Snapshots, identity_of, seconds_of
+from recam_cli.stages.resuming import require_begun
 
 STAGE = "train-seg"
 PREDICTIONS = "predictions"
 UNFINISHED = "unfinished"
 TRUTH = "-truth"
+STAGES = (STAGE, f"{STAGE}-cam", f"{STAGE}{TRUTH}")
+"""As the manifest names it: on the run's masks, on those of its plain CAM, on true masks."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,19 @@ class _Job:
     device: torch.device
     weights: ItemFolder
     predictions: ItemFolder | None
+    precision: str
+    identity: dict[str, Any]
+    found: Snapshot | None
+
+    @property
+    def snapshots(self) -> SnapshotFolder:
+        """Where the training is kept until it is done."""
+        return SnapshotFolder(self.weights.path / SNAPSHOTS)
+
+    @property
+    def unfinished(self) -> Path:
+        """Where the weights of the last finished epoch are kept until the training is done."""
+        return self.path.parent / UNFINISHED / self.path.name
 
     @property
     def path(self) -> Path:
@@ -97,18 +117,21 @@ def run(resolved: Resolved[TrainSegSettings], run: Run, reporter: Reporter) -> T
 
     A segmenter of the same settings that is there already is kept, and so are its predictions. Pseudo masks train
     `segmenter/`, those of plain CAM in a ReCAM run `segmenter-cam/`, true masks `segmenter-truth/`; predictions lie
-    in `predictions…/<split>/` alike.
+    in `predictions…/<split>/` alike. With `resume`, go on with the training that was interrupted; it ends as if it had
+    not been, to the bit on a CPU.
 
     Raises:
         UsageError: settings that contradict each other, an absent device, unknown weights.
-        RunError: the masks are missing, or the folders hold work of other settings.
+        RunError: the masks are missing, or the folders hold work of other settings; with `resume`, there is nothing to
+            go on from, or the snapshots are damaged.
         DataError: the data set, a mask or the weights cannot be used.
         TrainingError: the loss became NaN; the last finished epoch's weights are in `segmenter…/unfinished/`.
     """
     prepare_process()
     job = _prepare(resolved.settings, run, reporter)
-    settled = Resolved(job.settings, resolved.sources)
-    with run.stage(job.name, settled, inputs=job.inputs, device=str(job.device)) as entry:
+    settled = Resolved(replace(job.settings, resume=False), resolved.sources)
+    before = (seconds_of(job.found) or 0.0) if job.settings.resume else None
+    with run.stage(job.name, settled, inputs=job.inputs, device=str(job.device), seconds_before=before) as entry:
         moved = job.weights.begin()
         if moved is not None:
             reporter.info(f"Moved the segmenter of other settings to {moved}")
@@ -117,6 +140,7 @@ def run(resolved: Resolved[TrainSegSettings], run: Run, reporter: Reporter) -> T
             _train(job)
         else:
             reporter.info(f"Kept {job.path}: it was trained with these settings")
+        job.unfinished.unlink(missing_ok=True)
         about = read_about(job.path)
         entry.outputs[FOLDER] = run.output_of_file(job.path)
         entry.metrics |= {name: about[name] for name in ("loss", "epochs", "images", "parameters")}
@@ -124,6 +148,7 @@ def run(resolved: Resolved[TrainSegSettings], run: Run, reporter: Reporter) -> T
         if job.held_out is not None:
             entry.notes[SCORABLE_NOTE] = all(sample.mask is not None for sample in job.held_out)
         predicted, kept = _predict(job, entry, anew=trained)
+    job.snapshots.clear()
     folder = job.predictions.path if job.predictions is not None else None
     loss, init = float(about["loss"]), str(about["init"])
     return TrainSegResult(job.path, len(job.images), trained, loss, init, folder, predicted, kept, moved)
@@ -177,7 +202,43 @@ def _prepare(settings: TrainSegSettings, run: Run, reporter: Reporter) -> _Job:
             "predictions",
             suffix=".png",
         )
-    return _Job(settings, run, reporter, name, images, held_out, inputs, method, device, weights, predictions)
+    precision = choose_precision(settings.precision, device)
+    identity = identity_of(for_weights, device, precision)
+    found = _found(settings, run, name, weights, identity, reporter) if settings.resume else None
+    return _Job(
+        settings,
+        run,
+        reporter,
+        name,
+        images,
+        held_out,
+        inputs,
+        method,
+        device,
+        weights,
+        predictions,
+        precision,
+        identity,
+        found,
+    )
+
+
+def _found(
+    settings: TrainSegSettings,
+    run: Run,
+    name: str,
+    weights: ItemFolder,
+    identity: dict[str, Any],
+    reporter: Reporter,
+) -> Snapshot | None:
+    """Return what the training goes on from; None where it was done, so that only predictions are left to make.
+
+    Raises:
+        RunError: there is nothing to resume, no snapshot is whole, or the settings were others.
+    """
+    require_begun(run, name)
+    folder = SnapshotFolder(weights.path / SNAPSHOTS)
+    return None if weights.done(settings.network) else require_snapshot(folder, identity, reporter)
 
 
 def _source_of_masks(settings: TrainSegSettings, run: Run) -> tuple[str, Path | None, dict[str, str]]:
@@ -244,6 +305,9 @@ def _held_out(settings: TrainSegSettings, reporter: Reporter) -> ImageSet | None
 
 def _train(job: _Job) -> None:
     settings, images, run = job.settings, job.images, job.run
+    aside = job.snapshots.set_aside() if job.found is None else None
+    if aside is not None:
+        job.reporter.info(f"Kept the snapshots of an unfinished training in {aside}")
     start = find_start(run, str(settings.backbone), settings.init, job.method)
     backbone = start_backbone(start, int(settings.stride), settings.seed)
     generator = torch.Generator().manual_seed(settings.seed)
@@ -262,19 +326,28 @@ def _train(job: _Job) -> None:
         "parameters": sum(p.numel() for p in segmenter.parameters()),
     }
     job.reporter.info(f"{settings.network} on {len(images)} images, starting from {start.origin}")
-    unfinished = job.path.parent / UNFINISHED / job.path.name
+    snapshots = Snapshots(
+        job.snapshots,
+        job.identity,
+        segmenter,
+        run=run,
+        stage=job.name,
+        minutes=settings.snapshot_every,
+        reporter=job.reporter,
+        found=job.found,
+    )
     last = train_segmenter(
         segmenter,
         data,
         settings,
         device=job.device,
-        precision=choose_precision(settings.precision, job.device),
+        precision=job.precision,
         reporter=job.reporter,
-        log=lambda **values: run.log(stage=job.name, **values),
-        after_epoch=lambda epoch: save_segmenter(unfinished, segmenter, images.classes, epochs=epoch, **facts),
+        log=partial(run.log, stage=job.name),
+        after_epoch=lambda epoch: save_segmenter(job.unfinished, segmenter, images.classes, epochs=epoch, **facts),
+        snapshots=snapshots,
     )
     save_segmenter(job.path, segmenter, images.classes, epochs=settings.epochs, **last, **facts)
-    unfinished.unlink(missing_ok=True)
 
 
 def _predict(job: _Job, entry: StageEntry, *, anew: bool) -> tuple[int, int]:
@@ -285,7 +358,6 @@ def _predict(job: _Job, entry: StageEntry, *, anew: bool) -> tuple[int, int]:
     folder.begin()
     todo: list[Sample] = [s for s in held_out if anew or not folder.done(s.id)]
     segmenter, _ = load_segmenter(job.path, job.device)
-    precision = choose_precision(settings.precision, job.device)
     read = read_batches(todo, settings.predict_batch_size, max_pixels=settings.max_pixels, workers=settings.workers)
     with job.reporter.track(f"Predicting {held_out.split}", len(todo)) as progress:
         for batch in read:
@@ -295,7 +367,7 @@ def _predict(job: _Job, entry: StageEntry, *, anew: bool) -> tuple[int, int]:
                 scales=settings.eval_scales,
                 flip=settings.flip,
                 crf=settings.crf,
-                precision=precision,
+                precision=job.precision,
             )
             for sample, mask in zip(batch.samples, masks, strict=True):
                 write_mask(folder.file(sample.id), mask)

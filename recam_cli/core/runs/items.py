@@ -129,18 +129,12 @@ class ItemFolder:
             if folder.exists() and not folder.is_dir():
                 raise RunError(f"{folder}: a file, where the folder of {self.describe} belongs", remedy="Move it away")
         if self._holds_others(self.path) and not self.overwrite:
+            changes = differences_in_words(_noted(self.path).get("settings"), self.settings)
             raise RunError(
-                f"{self.path} holds {self.describe} made with {self._difference()}",
+                f"{self.path} holds {self.describe} made with {changes}",
                 remedy=f"Go on with those, or add --overwrite, which keeps the old {self.describe} in "
                 f"{self._free_names()[self.path].name}",
             )
-
-    def _difference(self) -> str:
-        old = _noted(self.path).get("settings")
-        if not isinstance(old, dict):
-            return "settings unknown"
-        found = differences(old, self.settings)
-        return "another version of its settings" if found is None else f"other settings: {found}"
 
     def _free_names(self) -> dict[Path, Path]:
         """Return, for the folders to be moved aside, names of one serial number that are free for all of them."""
@@ -165,6 +159,14 @@ def _noted(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return note if isinstance(note, dict) else {}
+
+
+def differences_in_words(old: Any, new: Mapping[str, Any]) -> str:
+    """Return what settings noted earlier, JSON-like, say otherwise than `new`: "other settings: a 1 → 2"."""
+    if not isinstance(old, dict):
+        return "settings unknown"
+    found = differences(old, new)
+    return "another version of its settings" if found is None else f"other settings: {found}"
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from recam_cli.core.errors import RecamError, RunError
-from recam_cli.core.runs.files import append_line, fingerprint, sha256_of
+from recam_cli.core.runs.files import append_line, fingerprint, sha256_of, write_bytes
 from recam_cli.core.runs.lock import LOCK_NAME, locked
 from recam_cli.core.runs.manifest import MANIFEST_NAME, Manifest, Output, StageEntry
 from recam_cli.core.runs.versions import versions
@@ -144,9 +145,26 @@ class Run:
 
     def log(self, **values: Any) -> None:
         """Append one line to `metrics.jsonl`."""
-        import json
-
         append_line(self.path / METRICS_NAME, json.dumps(values, allow_nan=False, ensure_ascii=False))
+
+    @property
+    def log_size(self) -> int:
+        """Bytes of `metrics.jsonl` so far."""
+        path = self.path / METRICS_NAME
+        return path.stat().st_size if path.is_file() else 0
+
+    def cut_log(self, stage: str, size: int) -> None:
+        """Take the stage's lines after the first `size` bytes out of `metrics.jsonl`; those of other stages stay.
+
+        Raises:
+            RunError: the log cannot be written.
+        """
+        path = self.path / METRICS_NAME
+        if self.log_size <= size:
+            return
+        data = path.read_bytes()
+        later = data[size:].splitlines(keepends=True)
+        write_bytes(path, data[:size] + b"".join(line for line in later if _of_other_stage(line, stage)))
 
     @contextmanager
     def stage(
@@ -156,6 +174,7 @@ class Run:
         *,
         inputs: Mapping[str, str] | None = None,
         device: str = "cpu",
+        seconds_before: float | None = None,
     ) -> Iterator[StageEntry]:
         """Record a stage: lock the run, write its entry before and after the block.
 
@@ -164,6 +183,7 @@ class Run:
             resolved: its settings and their sources.
             inputs: what it was made from, by name: hashes of weights or fingerprints of earlier stages.
             device: the device it runs on.
+            seconds_before: of a stage that goes on, the time it took so far; it is recorded as it was begun.
 
         Yields:
             The entry, for the block to fill `outputs`, `metrics` and `notes`.
@@ -180,7 +200,9 @@ class Run:
                 device=device,
                 started=_now(),
             )
-            begun = time.monotonic()
+            begun = time.monotonic() - (seconds_before or 0.0)
+            if seconds_before is not None and name in self.manifest.stages:
+                _as_begun(entry, self.manifest.stages[name])
             self.manifest.stages[name] = entry
             self.manifest.save(self.path)
             try:
@@ -260,6 +282,21 @@ def newest_run(root: Path = RUNS_FOLDER) -> Path | None:
     """Return the run below `root` whose manifest was written last, or None."""
     found = [p for p in root.glob(f"*/{MANIFEST_NAME}") if p.is_file()]
     return max(found, key=lambda p: (p.stat().st_mtime_ns, p.parent.name)).parent if found else None
+
+
+def _of_other_stage(line: bytes, stage: str) -> bool:
+    try:
+        return bool(json.loads(line).get("stage") != stage)
+    except (ValueError, AttributeError):  # cut by a kill
+        return False
+
+
+def _as_begun(entry: StageEntry, begun: StageEntry) -> None:
+    """Let the entry of a stage that goes on say how it was begun, where that still holds."""
+    entry.command, entry.started = begun.command, begun.started
+    for name, source in begun.sources.items():
+        if name in entry.sources and begun.settings.get(name) == entry.settings.get(name):
+            entry.sources[name] = source
 
 
 def _only_begun(path: Path) -> bool:

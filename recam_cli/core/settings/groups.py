@@ -66,3 +66,24 @@ class SeedSettings:
     """The one number every random choice follows from."""
 
     seed: int = setting(0, "Every random choice follows from it.", panel=SCHEDULE, minimum=0, maximum=2**31 - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotSettings:
+    """How often a training is kept, so that it can go on after a kill."""
+
+    snapshot_every: float = setting(
+        5.0,
+        "Minutes between snapshots within an epoch, from which a killed training goes on; 0: only after epochs.",
+        panel=OUTPUT,
+        minimum=0,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeSettings(SnapshotSettings):
+    """That, and whether to go on."""
+
+    resume: bool = setting(
+        False, "Go on with the training that was interrupted, with its settings and to the same bits.", panel=OUTPUT
+    )

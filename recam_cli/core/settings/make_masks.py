@@ -15,6 +15,7 @@ from recam_cli.core.settings.groups import (
     DeviceSettings,
     HardwareSettings,
     SeedSettings,
+    SnapshotSettings,
 )
 from recam_cli.core.settings.irn import (
     BoundarySettings,
@@ -82,7 +83,7 @@ class ConfidentLabelsSettings(SplitSettings, CrfBackendSettings, ConfidentSettin
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainIrnSettings(SplitSettings, BoundarySettings, HardwareSettings, SeedSettings):
+class TrainIrnSettings(SnapshotSettings, SplitSettings, BoundarySettings, HardwareSettings, SeedSettings):
     """All that the boundary network depends on, apart from its labels."""
 
 
@@ -97,7 +98,7 @@ class PsaLabelsSettings(SplitSettings, CrfBackendSettings, AlphaSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainPsaSettings(SplitSettings, AffinitySettings, HardwareSettings, SeedSettings):
+class TrainPsaSettings(SnapshotSettings, SplitSettings, AffinitySettings, HardwareSettings, SeedSettings):
     """All that the affinity network depends on, apart from its labels."""
 
 
@@ -170,5 +171,5 @@ class PsaMasksSettings(
 
 
 @dataclass(frozen=True, kw_only=True)
-class MakeMasksSettings(GroupingSettings, DisplacementSettings, PsaMasksSettings, MasksSettings):
+class MakeMasksSettings(SnapshotSettings, GroupingSettings, DisplacementSettings, PsaMasksSettings, MasksSettings):
     """Both, and whether and how objects of one class are told apart."""

@@ -13,6 +13,7 @@ from recam_cli.core.settings.groups import (
     DataSettings,
     DownloadSettings,
     HardwareSettings,
+    ResumeSettings,
     SeedSettings,
 )
 
@@ -20,7 +21,7 @@ BackboneName = Literal["resnet18", "resnet34", "resnet50", "resnet101", "vgg16",
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainClsSettings(DataSettings, DownloadSettings, HardwareSettings, SeedSettings):
+class TrainClsSettings(ResumeSettings, DataSettings, DownloadSettings, HardwareSettings, SeedSettings):
     """The classifier's two phases: BCE with FC1 (phase 1), then BCE + λ·SCE with FC2 (phase 2, ReCAM)."""
 
     split: str = setting("train", "Split to train on.", panel=DATA)

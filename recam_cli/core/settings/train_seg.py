@@ -17,13 +17,14 @@ from recam_cli.core.settings.groups import (
     DatasetName,
     DataSettings,
     HardwareSettings,
+    ResumeSettings,
     SeedSettings,
 )
 from recam_cli.core.settings.train_cls import BackboneName
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSegSettings(HardwareSettings, SeedSettings):
+class TrainSegSettings(ResumeSettings, HardwareSettings, SeedSettings):
     """A segmentation network, trained on pseudo masks or, for reference, on the true ones."""
 
     dataset: DatasetName = setting("voc", "The kind of data set.", panel=DATA)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Generic
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +14,10 @@ from torch import Tensor
 from recam_cli.core.data.transforms import Augmentation
 from recam_cli.core.models.branch_files import Net
 from recam_cli.core.reporter import Reporter
-from recam_cli.core.training.loader import Batch, TrainingImages
+from recam_cli.core.training.loader import TrainingImages
 from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, sgd
 from recam_cli.core.training.schedule import poly
+from recam_cli.core.training.snapshots import Snapshots
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,12 @@ def labels_on(masks: Tensor, grid: tuple[int, ...]) -> Tensor:
 
 
 def train_branch(
-    net: Net, data: TrainingImages, lesson: Lesson[Net], place: Place, log: Callable[..., None]
+    net: Net,
+    data: TrainingImages,
+    lesson: Lesson[Net],
+    place: Place,
+    log: Callable[..., None],
+    snapshots: Snapshots | None = None,
 ) -> dict[str, float]:
     """Train `net`, which lies on the device, in place; every random choice follows from the data's seed.
 
@@ -80,26 +86,16 @@ def train_branch(
         lesson: loss and schedule.
         place: where it is trained.
         log: receives one line per epoch.
+        snapshots: keep and restore the training; None keeps nothing.
 
     Returns:
         The last epoch's mean losses.
 
     Raises:
         TrainingError: a loss is not finite.
+        RunError: a snapshot cannot be written.
     """
-    last: dict[str, float] = {}
-    names = {"loss"}
-
-    def losses(batch: Batch) -> Losses:
-        found = lesson.losses(net, batch.images, batch.masks)
-        names.update(found.parts)
-        return found
-
-    def keep(**line: Any) -> None:
-        last.update({name: value for name, value in line.items() if name in names})
-        log(**line)
-
-    Loop(
+    means = Loop(
         title=lesson.title,
         data=data,
         epochs=lesson.epochs,
@@ -110,7 +106,8 @@ def train_branch(
         precision=place.precision,
         workers=place.workers,
         reporter=place.reporter,
-        log=keep,
-    ).run(losses, lambda epoch: {})
+        log=log,
+        snapshots=snapshots,
+    ).run(lambda batch: lesson.losses(net, batch.images, batch.masks), lambda epoch: {})
     lesson.finish(net, data, place)
-    return last
+    return means

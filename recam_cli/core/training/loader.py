@@ -124,6 +124,7 @@ def load_batches(data: TrainingImages, keys: list[list[tuple[int, int]]], worker
         num_workers=min(workers, len(keys)),
         collate_fn=_stack,
         worker_init_fn=_prepare_worker,
+        generator=torch.Generator(),  # else each epoch would draw from torch's global one, from which dropout draws
     )
     try:
         for batch in loader:

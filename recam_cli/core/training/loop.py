@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from recam_cli.core.errors import TrainingError
 from recam_cli.core.hardware import autocast
-from recam_cli.core.reporter import Reporter
+from recam_cli.core.reporter import Progress, Reporter
+from recam_cli.core.signals import Interrupted
 from recam_cli.core.training.loader import (
     Batch,
     TrainingImages,
@@ -22,6 +23,7 @@ from recam_cli.core.training.loader import (
     load_batches,
 )
 from recam_cli.core.training.schedule import set_rates
+from recam_cli.core.training.snapshots import Position, Snapshots
 
 
 class Losses(NamedTuple):
@@ -68,6 +70,7 @@ class Loop:
         log: receives one line per epoch for `metrics.jsonl`.
         accumulate: batches whose gradients are averaged per optimiser step.
         iterations: stop after so many batches, within the epochs; None runs them all.
+        snapshots: keep and restore the training; None keeps nothing.
     """
 
     title: str
@@ -84,6 +87,7 @@ class Loop:
     first_epoch: int = 0
     accumulate: int = 1
     iterations: int | None = None
+    snapshots: Snapshots | None = None
 
     @property
     def total_batches(self) -> int:
@@ -91,44 +95,69 @@ class Loop:
         full = self.epochs * batches_per_epoch(len(self.data), self.batch_size)
         return full if self.iterations is None else min(full, self.iterations)
 
-    def run(self, losses: Callable[[Batch], Losses], after_epoch: Callable[[int], dict[str, Any]]) -> None:
+    def run(self, losses: Callable[[Batch], Losses], after_epoch: Callable[[int], dict[str, Any]]) -> dict[str, float]:
         """Train.
 
         Args:
             losses: maps a batch on the device to its losses; runs under autocast.
             after_epoch: called with the number of finished epochs; returns figures to log beside the losses.
 
+        Returns:
+            The last epoch's mean losses by name.
+
         Raises:
             TrainingError: a loss is not finite; the message names phase, epoch, step and image ids.
+            RunError: a snapshot cannot be written.
         """
-        done = 0
+        at = Position() if self.snapshots is None else self.snapshots.begin(self.title, self.optimiser)
+        full = batches_per_epoch(len(self.data), self.batch_size)
         with self.reporter.track(self.title, self.total_batches * self.batch_size, "image") as progress:
-            for epoch in range(self.epochs):
-                if done >= self.total_batches:
-                    break
-                begun = time.monotonic()
-                keys = epoch_batches(len(self.data), self.batch_size, self.data.seed, self.first_epoch + epoch)
-                keys = keys[: self.total_batches - done]
-                sums: dict[str, float] = {}
-                for batch in load_batches(self.data, keys, self.workers):
-                    parts = self._step(batch, losses, epoch, done)
-                    done += 1
-                    for name, value in parts.items():
-                        sums[name] = sums.get(name, 0.0) + value
-                    progress.advance(len(batch.indices), epoch=epoch + 1, **parts)
-                means = {name: round(value / len(keys), 6) for name, value in sums.items()}
-                factor = self.schedule(done - 1, self.total_batches)
-                extra = after_epoch(epoch + 1)
+            if at.done:
+                progress.advance(at.done * self.batch_size)
+            while at.epoch < self.epochs and at.epoch * full < self.total_batches:
+                begun = time.monotonic() - at.seconds
+                self._epoch(at, losses, progress, begun)
+                factor = self.schedule(at.done - 1, self.total_batches)
+                extra = after_epoch(at.epoch)
                 seconds = round(time.monotonic() - begun, 3)
                 self.log(
                     phase=self.title,
-                    epoch=epoch + 1,
-                    step=done,
-                    **means,
+                    epoch=at.epoch,
+                    step=at.done,
+                    **at.means,
                     lr_factor=factor,
                     seconds=seconds,
                     **extra,
                 )
+                if self.snapshots is not None:
+                    self.snapshots.keep(at, gradients=self._gradients_wait(at.done))
+        return at.means
+
+    def _epoch(self, at: Position, losses: Callable[[Batch], Losses], progress: Progress, begun: float) -> None:
+        """Train for what is left of an epoch, and move `at` to the start of the next."""
+        first = at.epoch * batches_per_epoch(len(self.data), self.batch_size)
+        keys = epoch_batches(len(self.data), self.batch_size, self.data.seed, self.first_epoch + at.epoch)
+        keys = keys[: self.total_batches - first]
+        for batch in load_batches(self.data, keys[at.done - first :], self.workers):
+            parts = self._step(batch, losses, at.epoch, at.done)
+            at.done += 1
+            for name, value in parts.items():
+                at.sums[name] = at.sums.get(name, 0.0) + value
+            at.seconds = time.monotonic() - begun
+            try:
+                progress.advance(len(batch.indices), epoch=at.epoch + 1, **parts)
+            except Interrupted:
+                if self.snapshots is not None:
+                    self.snapshots.keep(at, gradients=self._gradients_wait(at.done))
+                raise
+            if self.snapshots is not None:
+                self.snapshots.keep_if_due(at, gradients=self._gradients_wait(at.done))
+        at.means = {name: round(value / len(keys), 6) for name, value in at.sums.items()}
+        at.epoch, at.sums, at.seconds = at.epoch + 1, {}, 0.0
+
+    def _gradients_wait(self, done: int) -> bool:
+        """Return whether gradients of some of the first `done` batches are not applied yet."""
+        return done % self.accumulate != 0 and done != self.total_batches
 
     def _step(self, batch: Batch, losses: Callable[[Batch], Losses], epoch: int, done: int) -> dict[str, float]:
         if done % self.accumulate == 0:
@@ -145,7 +174,7 @@ class Loop:
                 remedy=f"Lower the learning rate{kept}",
             )
         (result.total / self.accumulate).backward()  # type: ignore[no-untyped-call]
-        if (done + 1) % self.accumulate == 0 or done + 1 == self.total_batches:
+        if not self._gradients_wait(done + 1):
             self.optimiser.step()
         return {"loss": total} | {name: float(value.detach()) for name, value in result.parts.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from recam_cli.core.training.loader import Batch, TrainingImages
 from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, sgd
 from recam_cli.core.training.schedule import warmed_poly
 from recam_cli.core.training.segmentation_loss import segmentation_loss
+from recam_cli.core.training.snapshots import Snapshots
 
 
 def check_schedule(settings: TrainSegSettings, images: int) -> None:
@@ -66,6 +68,7 @@ def train_segmenter(
     reporter: Reporter,
     log: Callable[..., None],
     after_epoch: Callable[[int], None],
+    snapshots: Snapshots | None = None,
 ) -> dict[str, float]:
     """Train `segmenter`, which lies on `device`, in place; every random choice follows from the settings' seed.
 
@@ -78,6 +81,7 @@ def train_segmenter(
         reporter: receives progress.
         log: receives one line per epoch.
         after_epoch: called with the number of finished epochs.
+        snapshots: keep and restore the training; None keeps nothing.
 
     Returns:
         The last epoch's mean losses by name.
@@ -85,12 +89,8 @@ def train_segmenter(
     Raises:
         TrainingError: the loss became NaN or infinite; the message names the batch.
         DataError: a mask holds a value that is no class.
+        RunError: a snapshot cannot be written.
     """
-    last: dict[str, float] = {}
-
-    def keep(**values: Any) -> None:
-        last.update({"loss": float(values["loss"])})
-        log(**values)
 
     def losses(batch: Batch) -> Losses:
         _check_values(batch, segmenter.num_values, data)
@@ -107,9 +107,10 @@ def train_segmenter(
     segmenter.train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)  # dropout draws from torch's global generator
-        _loop(segmenter, data, settings, device, precision, reporter, keep).run(losses, finished)
+        loop = _loop(segmenter, data, settings, device, precision, reporter, log)
+        means = replace(loop, snapshots=snapshots).run(losses, finished)
     segmenter.eval()
-    return last
+    return means
 
 
 def _loop(

@@ -1,0 +1,200 @@
+"""Snapshots on disk: `last.safetensors` and the one before it, `last-1.safetensors`.
+
+Each is one file: tensors by name, and in its header a JSON text with everything else and the SHA-256 of both, by which
+damage is recognised. Each appears whole, after which the former is the one before; no moment is without a whole one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from recam_cli.core.errors import RunError
+from recam_cli.core.reporter import Reporter
+from recam_cli.core.runs.files import TEMPORARY_SUFFIX, atomic_file
+from recam_cli.core.runs.items import differences_in_words
+
+FOLDER = "snapshots"
+_LAST, _BEFORE = "last.safetensors", "last-1.safetensors"
+_IDENTITY = "identity"
+
+
+class DamagedError(Exception):
+    """A snapshot's file is not as it was written; the text says why."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A training at one moment.
+
+    Attributes:
+        tensors: by name, on the CPU.
+        facts: JSON-like; under "identity" what the training depends on.
+    """
+
+    tensors: Mapping[str, Tensor]
+    facts: Mapping[str, Any]
+
+
+def packed(snapshot: Snapshot) -> bytes:
+    """Return the bytes of a snapshot's file."""
+    tensors = {name: tensor.detach().to("cpu").contiguous() for name, tensor in snapshot.tensors.items()}
+    facts = json.dumps(dict(snapshot.facts), default=str)
+    return safetensors.torch.save(tensors, metadata={"facts": facts, "sha256": _digest(tensors, facts)})
+
+
+def read_snapshot(path: Path) -> Snapshot:
+    """Read a file of `packed` bytes.
+
+    Raises:
+        DamagedError: it is missing, or not as it was written.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        facts = header["facts"]
+        if header["sha256"] != _digest(tensors, facts):
+            raise DamagedError("its content does not match its hash")
+        return Snapshot(tensors, json.loads(facts))
+    except FileNotFoundError:
+        raise DamagedError("missing") from None
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
+        raise DamagedError(str(error).splitlines()[0]) from None
+
+
+@dataclass
+class SnapshotFolder:
+    """The snapshots of one training.
+
+    Attributes:
+        path: the folder, which holds nothing else.
+    """
+
+    path: Path
+    _last_is_damaged: bool = False
+
+    @property
+    def last(self) -> Path:
+        """The newest snapshot."""
+        return self.path / _LAST
+
+    @property
+    def before(self) -> Path:
+        """The one before it."""
+        return self.path / _BEFORE
+
+    def read(self, reporter: Reporter) -> Snapshot | None:
+        """Return the newest whole snapshot, or None where there is none; a damaged one is told.
+
+        Raises:
+            RunError: there are snapshots, but none is whole; nothing has been touched.
+        """
+        reasons = {}
+        for path in (self.last, self.before):
+            if not path.exists():
+                continue
+            try:
+                snapshot = read_snapshot(path)
+            except DamagedError as error:
+                reasons[path] = error
+                continue
+            if reasons:
+                reporter.warn(f"{self.last} is damaged ({reasons[self.last]}): going on from {path}")
+            self._last_is_damaged = self.last in reasons
+            return snapshot
+        if not reasons:
+            return None
+        found = ", ".join(f"{path.name} ({reason})" for path, reason in reasons.items())
+        raise RunError(
+            f"{self.path}: no snapshot is whole: {found}",
+            remedy="Restore one, or move the folder away and begin anew, without --resume",
+        )
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Make `snapshot` the last one, and the last the one before.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        data = packed(snapshot)
+        with atomic_file(self.last) as file:
+            file.write(data)
+            if self.last.exists() and not self._last_is_damaged:
+                self.last.replace(self.before)
+        self._last_is_damaged = False
+
+    def clear(self) -> None:
+        """Delete the snapshots, half-written ones among them."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Delete half-written files, as a kill leaves them."""
+        for leftover in self.path.glob(f".*{TEMPORARY_SUFFIX}"):
+            leftover.unlink(missing_ok=True)
+
+    def set_aside(self) -> Path | None:
+        """Move snapshots of an unfinished training to `<folder>.old-<n>`; return where, or None if there are none.
+
+        Raises:
+            RunError: the folder cannot be moved.
+        """
+        if not any(path.exists() for path in (self.last, self.before)):
+            return None
+        serial = 1
+        while (aside := self.path.with_name(f"{self.path.name}.old-{serial}")).exists():
+            serial += 1
+        try:
+            self.path.rename(aside)
+        except OSError as error:
+            raise RunError(f"{self.path} cannot be moved: {error.strerror}", remedy="Mend its permissions") from error
+        return aside
+
+
+def require_snapshot(folder: SnapshotFolder, identity: Mapping[str, Any], reporter: Reporter) -> Snapshot:
+    """Return the snapshot that a training of `identity` goes on from; nothing is touched.
+
+    Raises:
+        RunError: there is none, none is whole, or it is of other settings; the message shows which differ, old → new.
+    """
+    snapshot = folder.read(reporter)
+    if snapshot is None:
+        raise RunError(
+            f"nothing to resume: neither {folder.last} nor {folder.before.name} is there",
+            remedy="Begin anew, without --resume",
+        )
+    if not of_identity(snapshot, identity):
+        raise RunError(
+            f"{folder.last} was made with {changes_of(snapshot, identity)}",
+            remedy="Resume with the settings of then, or begin anew, without --resume",
+        )
+    return snapshot
+
+
+def of_identity(snapshot: Snapshot, identity: Mapping[str, Any]) -> bool:
+    """Return whether the snapshot is of a training that depends on `identity`."""
+    return bool(snapshot.facts.get(_IDENTITY) == json.loads(json.dumps(dict(identity), default=str)))
+
+
+def changes_of(snapshot: Snapshot, identity: Mapping[str, Any]) -> str:
+    """Return in words what differs between what the snapshot depends on and `identity`, old → new."""
+    return differences_in_words(snapshot.facts.get(_IDENTITY), identity)
+
+
+def _digest(tensors: Mapping[str, Tensor], facts: str) -> str:
+    digest = hashlib.sha256(facts.encode("utf-8"))
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

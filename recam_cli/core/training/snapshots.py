@@ -1,0 +1,187 @@
+"""What a training keeps of itself, so that one that was killed goes on and ends with the same bits.
+
+A step depends on the network, the optimiser, gradients not yet applied, torch's generator (dropout) and the position;
+images follow from (seed, epoch, index) alone. All this is kept at the start of a phase, after each epoch, every few
+minutes, and where a signal ends the training.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from recam_cli.core.errors import RunError
+from recam_cli.core.reporter import Reporter
+from recam_cli.core.runs.run import Run
+from recam_cli.core.training.snapshot_files import Snapshot, SnapshotFolder
+
+_FORMAT = 1
+
+
+@dataclass
+class Position:
+    """Where a phase stands.
+
+    Attributes:
+        epoch: finished epochs.
+        done: finished batches of the phase.
+        sums: of the losses of the epoch under way, by name.
+        means: losses of the last finished epoch.
+        seconds: that the epoch under way has taken.
+    """
+
+    epoch: int = 0
+    done: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    means: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def identity_of(matter: Mapping[str, Any], device: torch.device, precision: str) -> dict[str, Any]:
+    """Return what a training's bits depend on, JSON-like by name: settings and inputs, `matter`, and what computes."""
+    return {**matter, "device": device.type, "precision": precision, "snapshot format": _FORMAT}
+
+
+class Snapshots:
+    """Keeps a training, of one phase or several, and restores it.
+
+    Args:
+        folder: where.
+        identity: what the training depends on, as of `identity_of`.
+        model: the network, on its device.
+        run: whose metrics log is cut where a training goes on.
+        stage: whose lines these are.
+        minutes: between snapshots within an epoch; 0: none there.
+        reporter: told where a training goes on.
+        found: what to go on from.
+
+    Attributes:
+        carried: JSON-like facts that the stage keeps in each snapshot and finds again.
+    """
+
+    def __init__(
+        self,
+        folder: SnapshotFolder,
+        identity: Mapping[str, Any],
+        model: nn.Module,
+        *,
+        run: Run,
+        stage: str,
+        minutes: float,
+        reporter: Reporter,
+        found: Snapshot | None = None,
+    ) -> None:
+        self.folder, self.carried = folder, dict(found.facts["carried"]) if found is not None else {}
+        self._identity, self._model, self._run, self._stage = identity, model, run, stage
+        self._minutes, self._reporter, self._found = minutes, reporter, found
+        self._begun = time.monotonic() - (seconds_of(found) or 0.0)
+        self._phase, self._kept = "", 0.0
+        self._optimiser: Optimizer | None = None
+
+    def begin(self, phase: str, optimiser: Optimizer) -> Position:
+        """Return where `phase` begins: at its start, or where the snapshot found was taken, which is restored.
+
+        Raises:
+            RunError: the snapshot does not fit the network, or nothing can be written.
+        """
+        self._phase, self._optimiser = phase, optimiser
+        self.folder.sweep()
+        found, self._found = self._found, None
+        if found is None or found.facts["phase"] != phase:
+            self.keep(position := Position())
+            return position
+        position = Position(**found.facts["position"])
+        try:
+            self._restore(found, optimiser)
+        except (KeyError, IndexError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise RunError(f"{self.folder.path}: snapshots of another network: {reason}") from None
+        self._run.cut_log(self._stage, int(found.facts["log_size"]))
+        self._reporter.info(f"{phase}: going on after epoch {position.epoch}, step {position.done}")
+        self._kept = time.monotonic()
+        return position
+
+    def keep_if_due(self, position: Position, *, gradients: bool) -> None:
+        """Keep the training if the last snapshot is old enough; arguments and errors as of `keep`."""
+        if self._minutes > 0 and time.monotonic() - self._kept >= 60 * self._minutes:
+            self.keep(position, gradients=gradients)
+
+    def keep(self, position: Position, *, gradients: bool = False) -> None:
+        """Write a snapshot.
+
+        Args:
+            position: where the phase stands.
+            gradients: whether gradients wait to be applied.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        optimiser = self._optimiser
+        assert optimiser is not None  # set by `begin`
+        tensors = {f"model.{name}": tensor for name, tensor in self._model.state_dict().items()}
+        steps = dict(_of_optimiser(optimiser, gradients))
+        facts = {
+            "identity": dict(self._identity),
+            "phase": self._phase,
+            "position": asdict(position),
+            "rates": [group["lr"] for group in optimiser.param_groups],
+            "strides": {name: list(tensor.stride()) for name, tensor in steps.items()},
+            "log_size": self._run.log_size,
+            "seconds": time.monotonic() - self._begun,
+            "carried": self.carried,
+        }
+        self.folder.write(Snapshot(tensors | steps | _generators(self._device), facts))
+        self._kept = time.monotonic()
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self._model.parameters()).device
+
+    def _restore(self, found: Snapshot, optimiser: Optimizer) -> None:
+        parameters = _parameters(optimiser)
+        state = {n.removeprefix("model."): t for n, t in found.tensors.items() if n.startswith("model.")}
+        self._model.load_state_dict(state)
+        for name, strides in found.facts["strides"].items():
+            # Strides as they were: how a sum is vectorised, and so its last bit, may depend on them.
+            kept = found.tensors[name]
+            tensor = torch.empty_strided(kept.shape, strides, dtype=kept.dtype, device=self._device).copy_(kept)
+            what, number, *rest = name.split(".")
+            if what == "gradient":
+                parameters[int(number)].grad = tensor
+            else:
+                optimiser.state[parameters[int(number)]][rest[0]] = tensor
+        for group, rate in zip(optimiser.param_groups, found.facts["rates"], strict=True):
+            group["lr"] = rate
+        torch.set_rng_state(found.tensors["generator.cpu"].clone())
+        if self._device.type == "cuda":
+            torch.cuda.set_rng_state(found.tensors["generator.cuda"].clone(), self._device)
+
+
+def seconds_of(found: Snapshot | None) -> float | None:
+    """Return how long the stage had taken by then, or None without a snapshot."""
+    return None if found is None else float(found.facts["seconds"])
+
+
+def _parameters(optimiser: Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimiser.param_groups for parameter in group["params"]]
+
+
+def _of_optimiser(optimiser: Optimizer, gradients: bool) -> Iterator[tuple[str, Tensor]]:
+    """Yield the optimiser's tensors and, if asked for, the gradients, by a name with the parameter's number."""
+    for number, parameter in enumerate(_parameters(optimiser)):
+        for name, value in optimiser.state.get(parameter, {}).items():
+            if isinstance(value, Tensor):
+                yield f"optimiser.{number}.{name}", value
+        if gradients and parameter.grad is not None:
+            yield f"gradient.{number}", parameter.grad
+
+
+def _generators(device: torch.device) -> dict[str, Tensor]:
+    found = {"generator.cpu": torch.get_rng_state()}
+    return found | ({"generator.cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})

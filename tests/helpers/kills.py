@@ -1,0 +1,138 @@
+"""Commands in processes of their own that are killed at a chosen moment (SIGKILL), and what they leave.
+
+Processes are forked from a server that has torch loaded already, so that each starts in a moment.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(["recam_cli.stages.train_cls", "recam_cli.stages.train_seg", "recam_cli.stages.irn"])
+_TIMINGS = ("started", "created", "seconds")
+Moment = Literal["step", "fsync"]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: the exit code, −9 if killed, and all it printed."""
+
+    code: int
+    text: str
+
+    @property
+    def killed(self) -> bool:
+        return self.code == -signal.SIGKILL
+
+
+def drive(
+    folder: Path, *arguments: object, kill_at: int | None = None, moment: Moment = "step", number=signal.SIGKILL
+) -> Ended:
+    """Run `recam` with the arguments in `folder`; send the signal at the `kill_at`-th moment (from 1), if it comes.
+
+    Moments: "step", before a step of a training; "fsync", where a file is written, but does not have its name yet, or
+    just got it.
+    """
+    out = folder / "printed.txt"
+    words = [str(a) for a in arguments]
+    process = _SERVER.Process(target=_work, args=(str(folder), words, str(out), kill_at, moment, int(number)))
+    process.start()
+    process.join(120)
+    late = process.is_alive()
+    with suppress(ProcessLookupError):  # what a killed process leaves: its workers
+        os.killpg(process.pid or 0, signal.SIGKILL)
+    process.join()
+    if late:
+        raise TimeoutError(words)
+    assert process.exitcode is not None
+    return Ended(process.exitcode, out.read_text(encoding="utf-8"))
+
+
+def _work(folder: str, arguments: list[str], out: str, kill_at: int | None, moment: Moment, number: int) -> None:
+    from recam_cli import __main__
+    from recam_cli.core.training.loop import Loop
+
+    os.setsid()
+    os.chdir(folder)
+    file = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    if kill_at is not None:
+        owner, name = (Loop, "_step") if moment == "step" else (os, "fsync")
+        setattr(owner, name, _ending(getattr(owner, name), kill_at, number))
+    sys.argv = ["recam", *arguments]
+    __main__.main()
+
+
+def _ending(function, at: int, number: int):
+    calls = 0
+
+    def counted(*arguments):
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            os.kill(os.getpid(), number)
+        return function(*arguments)
+
+    return counted
+
+
+def left_by(run: Path) -> dict[str, object]:
+    """Return what must not depend on kills: weights and masks bit by bit, metrics log and manifest without timings."""
+    files = {
+        str(path.relative_to(run)): path.read_bytes()
+        for path in sorted(run.rglob("*"))
+        if path.suffix in (".safetensors", ".png", ".npz")
+        and not {part.split("-")[0].split(".")[0] for part in path.relative_to(run).parts} & {"snapshots", "unfinished"}
+    }
+    log = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    log = [[(name, value) for name, value in line.items() if name not in _TIMINGS] for line in log]
+    return {"files": files, "log": log, "manifest": _untimed(json.loads((run / "manifest.json").read_text()))}
+
+
+def survive(folder: Path, begin: list, resume: list, moments: Iterable[tuple[Moment, int]]) -> int:
+    """Run `begin`, killed at the first moment, then `resume`, killed at the next, and so on to the end; count kills.
+
+    Where a kill came before there was anything to go on from, it begins anew, as the message says.
+    """
+    kills, command = 0, begin
+    for moment, at in moments:
+        ended = drive(folder, *command, kill_at=at, moment=moment)
+        if ended.code == 4 and command is not begin and "has finished" not in ended.text:
+            command = begin
+            continue
+        if "holds a run already" in ended.text:  # killed before its first stage was noted: to be moved away, it says
+            shutil.rmtree(folder / "run")
+            continue
+        if not ended.killed:
+            break
+        kills, command = kills + 1, resume
+    while (ended := drive(folder, *command)).code == 4:
+        if "has finished" in ended.text:  # killed after its last act
+            return kills
+        if "holds a run already" in ended.text:
+            shutil.rmtree(folder / "run")
+        else:
+            assert "nothing to resume" in ended.text, ended.text
+        command = begin
+    assert ended.code == 0, ended.text
+    return kills
+
+
+def _untimed(value):
+    if isinstance(value, str):  # the number of workers is free to change
+        return re.sub(r" --workers \d+", "", value)
+    if isinstance(value, dict):
+        return {k: _untimed(v) for k, v in value.items() if k not in (*_TIMINGS, "workers")}
+    return [_untimed(v) for v in value] if isinstance(value, list) else value
