@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 
 from recam_cli.core.errors import ExitCode, RecamError
@@ -25,7 +26,7 @@ def main() -> None:
         _say(f"recam: {error}")
         sys.exit(error.exit_code)
     except Interrupted as interruption:
-        _say("recam: interrupted; run the same command again to go on where the stage allows it")
+        _say(f"recam: interrupted. Go on with: {_command_to_go_on()}")
         sys.exit(interruption.exit_code)
     except BrokenPipeError:
         from recam_cli.terminal import leave_closed_pipe
@@ -44,6 +45,14 @@ def _asked_command() -> str | None:
     if any(key.endswith("_COMPLETE") for key in os.environ):
         return None
     return next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+
+
+def _command_to_go_on() -> str:
+    """Return the command that goes on where this one was interrupted."""
+    words = ["recam", *sys.argv[1:]]
+    if _asked_command() in ("train-cls", "train-seg") and "--resume" not in words:
+        words.append("--resume")
+    return shlex.join(words)
 
 
 def _say(message: str) -> None:

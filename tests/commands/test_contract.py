@@ -158,8 +158,11 @@ def test_signals_end_training_with_their_exit_code_and_no_orphans(tmp_path, numb
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == code
-    assert "interrupted" in err
+    assert "interrupted. Go on with: recam train-cls --dataset custom" in err
+    assert "--resume" in err
     assert "Traceback" not in err
+    status = recam("status", "--run", tmp_path / "run", "--json")
+    assert status.json["next_command"] == f"recam train-cls --resume --run {tmp_path / 'run'}"
     assert not _members_of_group(process.pid)
     assert '"interrupted"' in (tmp_path / "run" / "manifest.json").read_text()
 

@@ -14,6 +14,7 @@ from tests.helpers.tiny_data import make_custom
 
 TRAIN = ["--backbone", "resnet18", "--weights", "none", "--epochs", "1", "--recam-epochs", "1", "--crop", "32"]
 TRAIN += ["--batch-size", "2", "--recam-batch-size", "2", "--long-side", "32,48", "--workers", "0"]
+WALK = ["--irn-epochs", "1", "--irn-crop", "64", "--irn-batch-size", "2", "--walk-scale", "1"]
 SEGMENT = ["--network", "lraspp", "--epochs", "1", "--batch-size", "2", "--crop", "32", "--workers", "0", "--no-crf"]
 
 
@@ -25,7 +26,7 @@ def place(tmp_path_factory):
     for arguments in (
         ["train-cls", "--dataset", "custom", "--data-root", "photos", *TRAIN],
         ["make-seeds", "--scales", "1", "--workers", "0"],
-        ["make-masks", "--workers", "0"],
+        ["make-masks", "--workers", "0", *WALK],
         ["train-seg", *SEGMENT],
     ):
         outcome = recam(*arguments, cwd=place)
@@ -76,13 +77,13 @@ def test_masks_and_predictions_are_palette_pngs_of_their_images_size(place):
 def test_stages_repeated_make_nothing_new(place):
     outcome = recam("make-seeds", "--scales", "1", "--workers", "0", "--json", cwd=place)
     assert outcome.json["made"] == 0
-    assert recam("make-masks", "--workers", "0", "--json", cwd=place).json["made"] == 0
+    assert recam("make-masks", "--workers", "0", *WALK, "--json", cwd=place).json["made"] == 0
 
 
 def test_other_settings_are_refused_with_the_difference(place):
     outcome = recam("make-masks", "--refine", "none", "--workers", "0", cwd=place)
     assert outcome.code == 4
-    assert "refine irn+crf → none" in outcome.err
+    assert "refine irn → none" in outcome.err
     assert "--overwrite" in outcome.err
 
 

@@ -30,6 +30,9 @@ SCORABLE_NOTE = "scorable"
 _UNFINISHED = "unfinished-"
 _PLACES = ("data_root", "labels", "max_pixels", "download")
 
+_TRAINED_IN = {"train-cls": "classifier", "train-seg": "segmenter"}
+"""Folders of the weights of trainings that can be resumed; their snapshots lie in them."""
+
 
 class Run:
     """One run directory and its manifest.
@@ -235,6 +238,9 @@ class Run:
         """Return the command that runs a stage; of a training that was begun, its own, which names the data."""
         place = f"--run {shlex.quote(str(self.path))}"
         begun = self.manifest.stages.get(stage)
+        folder = _TRAINED_IN.get(stage)
+        if begun is not None and folder is not None and any(self.path.glob(f"{folder}/snapshots/last*.safetensors")):
+            return f"recam {stage} --resume {place}"
         if begun is not None and stage == STAGE_ORDER[0] and begun.command.startswith(f"recam {stage} "):
             return begun.command if "--run" in begun.command else f"{begun.command} {place}"
         return f"recam {stage} {place}"
