@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from recam_cli.core.cams.store import read_seed
 from recam_cli.core.data.images import read_mask
-from recam_cli.core.errors import DataError, RunError, UsageError
-from recam_cli.core.reporter import SilentReporter
+from recam_cli.core.errors import DataError, UsageError
 from recam_cli.core.runs.run import Run
-from recam_cli.core.settings.make_masks import MakeMasksSettings
-from recam_cli.core.settings.resolve import resolve
-from recam_cli.stages import make_masks
 from tests.helpers.tiny_run import make_run
+from tests.helpers.walk_run import walk
 
 PARTS = ("confident-labels", "train-irn", "random-walk", "make-masks")
 
@@ -28,10 +23,7 @@ def trained(tmp_path_factory):
 
 
 def make(data, path, **flags):
-    small = {"irn_epochs": 1, "irn_batch_size": 2, "irn_crop": 32, "irn_radius": 3, "threshold": "0.3", "workers": 0}
-    common = {"dataset": "custom", "data_root": str(data), "refine": "irn", "device": "cpu", "precision": "fp32"}
-    resolved = resolve(MakeMasksSettings, flags=common | small | {"overwrite": True} | flags)
-    return make_masks.run(resolved, Run.open(path), SilentReporter())
+    return walk(data, path, "irn", **flags)
 
 
 def test_every_part_is_recorded_with_what_it_was_made_from(trained):
@@ -66,18 +58,6 @@ def test_confident_labels_name_only_labelled_classes_background_and_undecided(tr
         assert set(np.unique(read_mask(file))) <= {0, 255, *(classes + 1).tolist()}
 
 
-def test_a_repeated_command_keeps_every_part(trained):
-    data, path = trained
-    make(data, path)
-    files = sorted(p for f in ("confident", "irn", "walked", "masks") for p in (path / f).iterdir())
-    before = [(p, p.stat().st_mtime_ns) for p in files if p.name != ".fingerprint.json"]
-
-    result = make(data, path)
-
-    assert result.kept == 4
-    assert [(p, p.stat().st_mtime_ns) for p, _ in before] == before
-
-
 def test_another_walk_keeps_labels_and_network_and_another_label_threshold_makes_all_anew(trained):
     data, path = trained
     make(data, path)
@@ -90,41 +70,10 @@ def test_another_walk_keeps_labels_and_network_and_another_label_threshold_makes
     assert (path / "irn" / "irn.safetensors").stat().st_mtime_ns > network
 
 
-def test_the_same_seed_trains_the_same_network(trained, tmp_path):
-    data, path = trained
-    make(data, path, seed=5)
-    first = (path / "irn" / "irn.safetensors").read_bytes()
-    make(data, path, seed=6)
-    assert (path / "irn" / "irn.safetensors").read_bytes() != first
-
-    make(data, path, seed=5)
-    assert (path / "irn" / "irn.safetensors").read_bytes() == first
-
-
-def test_given_weights_skip_labels_and_training(trained, tmp_path):
-    data, path = trained
-    make(data, path)
-    weights = tmp_path / "irn.safetensors"
-    weights.write_bytes((path / "irn" / "irn.safetensors").read_bytes())
-    usual = {p.name: p.read_bytes() for p in (path / "masks").glob("*.png")}
-    manifest = json.loads((path / "manifest.json").read_text())
-    for part in PARTS[:2]:
-        del manifest["stages"][part]
-    (path / "manifest.json").write_text(json.dumps(manifest))
-
-    make(data, path, irn_weights=str(weights))
-
-    assert not {"train-irn", "confident-labels"} & set(Run.open(path).manifest.stages)
-    assert {p.name: p.read_bytes() for p in (path / "masks").glob("*.png")} == usual
-
-
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         ({"confident_fg": 0.2, "confident_bg": 0.4}, "--confident-bg or --confident-fg"),
-        ({"walk_floor": "much"}, "--walk-floor: 'much'"),
-        ({"walk_floor": "1"}, "taken off the seeds before the walk is 1"),
-        ({"walk_threshold": "2"}, "--walk-threshold: '2'"),
         ({"irn_scale": "2,1"}, "--irn-scale: give two numbers"),
     ],
 )
@@ -173,33 +122,3 @@ def test_the_threshold_after_a_walk_of_labels_keeps_their_share_of_objects(train
     share = np.mean([(0.5 * (one == 255) + ((one > 0) & (one < 255))).mean() for one in labels])
     stage = Run.open(path).manifest.stages["confident-labels"]
     assert stage.metrics["objects"] == pytest.approx(share, abs=1e-5)
-
-
-def test_other_settings_are_refused_before_any_part_is_made_anew(trained):
-    data, path = trained
-    make(data, path)
-    parts = [p for f in ("confident", "irn", "walked", "masks") for p in (path / f).iterdir()]
-    before = {p: p.read_bytes() for p in parts}
-
-    for other in ({"irn_epochs": 2}, {"walk_beta": 4}, {"confident_bg": 0.1}, {"walk_threshold": "0.9"}):
-        with pytest.raises(RunError, match=next(iter(other))):
-            make(data, path, overwrite=False, **other)
-
-    assert {p: p.read_bytes() for p in parts} == before
-    assert make(data, path, overwrite=False, walk_floor="AUTO").kept == 4
-
-
-def test_another_cut_walks_nothing_anew(trained):
-    data, path = trained
-    make(data, path)
-    walked = {p: p.stat().st_mtime_ns for p in (path / "walked").glob("*.npz")}
-
-    assert make(data, path, walk_threshold="0.7").made == 4
-
-    assert {p: p.stat().st_mtime_ns for p in (path / "walked").glob("*.npz")} == walked
-
-
-def test_without_the_crf_its_settings_do_not_matter(trained):
-    data, path = trained
-    make(data, path)
-    assert make(data, path, overwrite=False, crf_iterations=3, crf_bilateral_srgb=9.0, unary="soft").kept == 4

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -13,12 +11,9 @@ from recam_cli.core.errors import DataError, UsageError
 from recam_cli.core.masks.confident_alphas import AgreeingAlphas
 from recam_cli.core.masks.job import refinement_of
 from recam_cli.core.masks.refine import refine_seed
-from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.runs.run import Run
-from recam_cli.core.settings.make_masks import MakeMasksSettings
-from recam_cli.core.settings.resolve import resolve
-from recam_cli.stages import make_masks
 from tests.helpers.tiny_run import make_run
+from tests.helpers.walk_run import stamps, walk, walk_settings
 
 PARTS = ("psa-labels", "train-psa", "random-walk", "make-masks")
 
@@ -31,18 +26,11 @@ def trained(tmp_path_factory):
 
 
 def resolved(data, **flags):
-    small = {"psa_epochs": 1, "psa_batch_size": 2, "psa_crop": 48, "threshold": "0.3", "workers": 0}
-    common = {"dataset": "custom", "data_root": str(data), "refine": "psa", "device": "cpu", "precision": "fp32"}
-    return resolve(MakeMasksSettings, flags=common | small | {"overwrite": True} | flags)
+    return walk_settings(data, "psa", **flags)
 
 
 def make(data, path, **flags):
-    return make_masks.run(resolved(data, **flags), Run.open(path), SilentReporter())
-
-
-def stamps(path, *folders):
-    files = (p for folder in folders for p in (path / folder).iterdir() if p.name != ".fingerprint.json")
-    return {p: p.stat().st_mtime_ns for p in files}
+    return walk(data, path, flags.pop("refine", "psa"), **flags)
 
 
 def test_every_part_is_recorded_with_what_it_was_made_from(trained):
@@ -92,17 +80,6 @@ def test_masks_are_the_walked_seeds_cut_and_with_crf_refined(trained):
         assert np.array_equal(read_mask(file), refine_seed(image, walked, 0.5, how))
 
 
-def test_a_repeated_command_keeps_every_part(trained):
-    data, path = trained
-    make(data, path)
-    before = stamps(path, "psa-labels", "psa", "walked", "masks")
-
-    result = make(data, path, walk_beta=8)
-
-    assert result.kept == 4
-    assert stamps(path, "psa-labels", "psa", "walked", "masks") == before
-
-
 def test_another_walk_keeps_labels_and_network_and_other_exponents_make_all_anew(trained):
     data, path = trained
     make(data, path)
@@ -114,17 +91,6 @@ def test_another_walk_keeps_labels_and_network_and_other_exponents_make_all_anew
 
     make(data, path, psa_low_alpha=8)
     assert all(taught[p] != stamp for p, stamp in stamps(path, "psa-labels", "psa").items())
-
-
-def test_the_same_seed_trains_the_same_network(trained):
-    data, path = trained
-    make(data, path, seed=5)
-    first = (path / "psa" / "psa.safetensors").read_bytes()
-    make(data, path, seed=6)
-    assert (path / "psa" / "psa.safetensors").read_bytes() != first
-
-    make(data, path, seed=5)
-    assert (path / "psa" / "psa.safetensors").read_bytes() == first
 
 
 def test_irn_and_psa_take_turns_without_training_anew(trained):
@@ -142,30 +108,10 @@ def test_irn_and_psa_take_turns_without_training_anew(trained):
     assert stamps(path, "psa-labels", "psa", "confident", "irn") == before
 
 
-def test_given_weights_skip_labels_and_training(trained, tmp_path):
-    data, path = trained
-    make(data, path)
-    weights = tmp_path / "psa.safetensors"
-    weights.write_bytes((path / "psa" / "psa.safetensors").read_bytes())
-    usual = {p.name: p.read_bytes() for p in (path / "masks").glob("*.png")}
-    manifest = json.loads((path / "manifest.json").read_text())
-    for part in PARTS[:2]:
-        del manifest["stages"][part]
-    (path / "manifest.json").write_text(json.dumps(manifest))
-
-    make(data, path, psa_weights=str(weights))
-
-    assert not {"train-psa", "psa-labels"} & set(Run.open(path).manifest.stages)
-    assert {p.name: p.read_bytes() for p in (path / "masks").glob("*.png")} == usual
-
-
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         ({"psa_low_alpha": 8, "psa_high_alpha": 4}, "--psa-low-alpha or --psa-high-alpha"),
-        ({"walk_floor": "1"}, "taken off the seeds before the walk is 1"),
-        ({"walk_threshold": "2"}, "--walk-threshold: '2'"),
-        ({"device": "abacus"}, "--device: 'abacus'"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_and_masks_stay(trained, flags, message):
