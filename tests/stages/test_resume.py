@@ -65,7 +65,7 @@ def damage(path):
 
 @pytest.mark.parametrize(
     ("workers", "moments"),
-    [(0, [("step", 3), ("fsync", 12)]), (2, [("step", 5)])],
+    [pytest.param(0, [("step", 3), ("fsync", 12)], marks=pytest.mark.slow), (2, [("step", 3), ("fsync", 12)])],
 )
 def test_a_classifier_killed_again_and_again_is_the_same(classifiers, tmp_path, workers, moments):
     data, whole, _ = classifiers

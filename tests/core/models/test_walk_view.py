@@ -43,11 +43,10 @@ def view(run):
 @pytest.mark.parametrize(
     "flags",
     [
-        {"refine": "irn"},
-        {"refine": "irn+crf", "walk_sources": "labels", "walk_scale": 2.0},
-        {"refine": "irn", "walk_sources": "labels", "confident_bg": 0.1, "confident_fg": 0.6},
+        {"refine": "irn+crf"},
+        {"refine": "irn", "walk_sources": "labels", "walk_scale": 2.0, "confident_bg": 0.1, "confident_fg": 0.6},
         {"refine": "psa"},
-        {"refine": "psa+crf", "walk_sources": "labels"},
+        pytest.param({"refine": "psa+crf", "walk_sources": "labels"}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
