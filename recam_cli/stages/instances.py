@@ -80,9 +80,7 @@ def _tell_apart(
     floor: float,
 ) -> None:
     device = next(net.parameters()).device
-    pixels = enlarged(batch.images, settings.walk_scale).to(device)
-    if device.type != "mps":
-        pixels = pixels.contiguous(memory_format=torch.channels_last)
+    pixels = enlarged(batch.images, settings.walk_scale, device)
     with autocast(device, choose_precision(settings.precision, device)):
         boundaries, fields = net.boundaries_with_field(pixels)
     for sample, image, boundary, field in zip(*batch, boundaries.float(), fields, strict=True):

@@ -13,7 +13,6 @@ from recam_cli.core.masks import confidence_index
 from recam_cli.core.masks.confidence import FOLDER as CONFIDENCE
 from recam_cli.core.masks.crf import check_backend, resolve_backend
 from recam_cli.core.masks.job import MaskJob, MaskTally, Summary, refinement_of
-from recam_cli.core.masks.pool import run_over
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.classes import require_classes
 from recam_cli.core.runs.files import write_text
@@ -32,7 +31,6 @@ from recam_cli.stages.mask_work import (
     Threshold,
     crf_device,
     parse_threshold,
-    worker_count,
 )
 
 STAGE = "make-masks"
@@ -98,8 +96,8 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
     settings, seeds, inputs = work.settings, work.seeds, work.inputs
     walks = walk_kind(settings.refine)
     spread = None
-    threshold = cut = _choose(given, work) if walks or given is not None else None
     _refuse_others(work)
+    threshold = cut = _choose(given, work) if walks or given is not None else None
     if walks and threshold is not None:
         from recam_cli.stages import spreading
 
@@ -267,21 +265,13 @@ def _make_all(job: MaskJob, work: MaskWork, folder: ItemFolder, entry: StageEntr
 
 
 def _refine_all(job: MaskJob, work: MaskWork, folder: ItemFolder) -> Summary:
-    kept = [sample for sample in work.images if folder.done(sample.id)]
-    there = {sample.id for sample in kept}
-    todo = [sample for sample in work.images if sample.id not in there]
     summary = Summary()
-    with work.reporter.track("Refining masks" if job.crf else "Cutting masks", len(work.images)) as progress:
-        for sample in kept:
-            summary.keep(sample.id, job.tally_of_kept(sample))
-            progress.advance()
 
-        def receive(sample: Sample, tally: MaskTally) -> None:
-            summary.make(sample.id, tally)
-            progress.advance(background=summary.background)
+    def receive(sample: Sample, tally: MaskTally, made: bool) -> dict[str, float]:
+        (summary.make if made else summary.keep)(sample.id, tally)
+        return {"background": summary.background}
 
-        workers = work.crf_workers(len(todo)) if job.crf else worker_count(work.settings.workers, len(todo))
-        run_over(job, todo, receive, workers=workers, name_of=lambda sample: sample.id)
+    work.over_images(job, folder, "Refining masks" if job.crf else "Cutting masks", receive, crf=job.crf)
     return summary
 
 

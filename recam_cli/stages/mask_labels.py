@@ -10,9 +10,7 @@ from typing import Any
 
 from recam_cli.core.data.samples import Sample
 from recam_cli.core.masks.label_job import LabelJob, LabelRule, LabelTally
-from recam_cli.core.masks.pool import run_over
 from recam_cli.core.runs.items import ItemFolder
-from recam_cli.core.runs.run import result_settings, stage_fingerprint
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.stages.mask_work import MaskWork
 
@@ -65,14 +63,7 @@ def run(work: MaskWork, task: LabelTask) -> Labels:
     run, settings = work.run, task.settings
     inputs = work.inputs | {name: f"{value:.4f}" for name, value in task.figures.items()}
     name = task.stage + work.suffix
-    folder = ItemFolder.open(
-        run.path / f"{task.folder}{work.suffix}",
-        stage_fingerprint(name, settings, inputs),
-        result_settings(settings, inputs),
-        True,  # an intermediate result: other settings of make-masks ask for others, and the old ones are kept
-        "confident labels",
-        suffix=".png",
-    )
+    folder = work.part_folder(name, task.folder, settings, inputs, "confident labels", suffix=".png")
     done = work.finished(name, folder)
     if done is not None:
         work.reporter.info(f"Confident labels: kept {folder.path}")
@@ -91,22 +82,16 @@ def run(work: MaskWork, task: LabelTask) -> Labels:
 
 def _make_all(job: LabelJob, work: MaskWork, folder: ItemFolder) -> tuple[float, float]:
     """Make those that are missing; return the mean shares of undecided pixels and of objects, over labelled images."""
-    kept = [sample for sample in work.images if folder.done(sample.id)]
-    there = {sample.id for sample in kept}
-    todo = [sample for sample in work.images if sample.id not in there]
     undecided: dict[str, float] = {}
     objects: dict[str, float] = {}
-    with work.reporter.track("Confident labels", len(work.images)) as progress:
 
-        def receive(sample: Sample, tally: LabelTally) -> None:
-            if sample.labels:
-                undecided[sample.id] = tally.undecided / tally.pixels
-                objects[sample.id] = (tally.objects + tally.undecided / 2) / tally.pixels
-            progress.advance(undecided=math.fsum(undecided.values()) / max(1, len(undecided)))
+    def receive(sample: Sample, tally: LabelTally, made: bool) -> dict[str, float]:
+        if sample.labels:
+            undecided[sample.id] = tally.undecided / tally.pixels
+            objects[sample.id] = (tally.objects + tally.undecided / 2) / tally.pixels
+        return {"undecided": math.fsum(undecided.values()) / max(1, len(undecided))}
 
-        for sample in kept:
-            receive(sample, job.tally_of_kept(sample))
-        run_over(job, todo, receive, workers=work.crf_workers(len(todo)), name_of=lambda sample: sample.id)
+    work.over_images(job, folder, "Confident labels", receive, crf=True)
     # Exact sums: the same whatever the order in which images were finished.
     count = max(1, len(objects))
     return round(math.fsum(undecided.values()) / count, 6), round(math.fsum(objects.values()) / count, 6)

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from recam_cli.core.cams.store import Seed, read_seed
+from recam_cli.core.cams.store import Seed, read_seed, read_seed_of
 from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.errors import DataError, UsageError
 from recam_cli.core.masks.crf import resolve_backend
+from recam_cli.core.masks.pool import run_over
 from recam_cli.core.reporter import Progress, Reporter
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.manifest import StageEntry
-from recam_cli.core.runs.run import Run
+from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
 from recam_cli.core.settings.make_masks import MakeMasksSettings
 from recam_cli.core.settings.resolve import Resolved
+from recam_cli.core.threads import available_cores
 
 AUTO = "auto"
+Tally = TypeVar("Tally")
+Made = TypeVar("Made", covariant=True)
+
+
+class Job(Protocol[Made]):
+    """Work on one image; picklable, for worker processes."""
+
+    def __call__(self, sample: Sample, /) -> Made:
+        """Make and write what belongs to the sample, and count it."""
+        ...
+
+    def tally_of_kept(self, sample: Sample, /) -> Made:
+        """Count what is there already."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -68,8 +84,7 @@ class MaskWork:
         Raises:
             DataError: missing, damaged, or made of another photograph or other labels.
         """
-        seed = read_seed(self.seeds / f"{sample.id}.npz")
-        seed.require_labels(sample.id, sample.labels)
+        seed = read_seed_of(sample, self.seeds)
         try:
             seed.require_size(image.shape[0], image.shape[1])
         except DataError as error:
@@ -84,6 +99,55 @@ class MaskWork:
     def crf_workers(self, items: int) -> int:
         """Return the processes that refine `items` images: none beside this one where a GPU does it."""
         return worker_count(self.settings.workers, items) if self.crf_device == "cpu" else 0
+
+    def part_folder(
+        self, stage: str, folder: str, settings: Any, inputs: Mapping[str, str], describe: str, *, suffix: str
+    ) -> ItemFolder:
+        """Return the folder of a part's files; those of other settings are kept aside, never refused.
+
+        They are intermediate results: other settings of make-masks ask for others.
+        """
+        return ItemFolder.open(
+            self.run.path / f"{folder}{self.suffix}",
+            stage_fingerprint(stage, settings, inputs),
+            result_settings(settings, inputs),
+            True,
+            describe,
+            suffix=suffix,
+        )
+
+    def over_images(
+        self,
+        job: Job[Tally],
+        folder: ItemFolder,
+        title: str,
+        receive: Callable[[Sample, Tally, bool], dict[str, float]],
+        *,
+        crf: bool,
+    ) -> None:
+        """Do a job on every image that lacks its file in `folder`, over worker processes.
+
+        Args:
+            job: makes and writes the files of one sample, or counts those that are there.
+            folder: which are there.
+            title: of the progress.
+            receive: called here with the sample, its tally and whether it was made now; returns figures to show.
+            crf: whether the job runs the dense CRF.
+        """
+        kept = [sample for sample in self.images if folder.done(sample.id)]
+        there = {sample.id for sample in kept}
+        todo = [sample for sample in self.images if sample.id not in there]
+        workers = self.crf_workers(len(todo)) if crf else worker_count(self.settings.workers, len(todo))
+        with self.reporter.track(title, len(self.images)) as progress:
+            for sample in kept:
+                progress.advance(1, **receive(sample, job.tally_of_kept(sample), False))
+            run_over(
+                job,
+                todo,
+                lambda sample, tally: progress.advance(1, **receive(sample, tally, True)),
+                workers=workers,
+                name_of=lambda sample: sample.id,
+            )
 
     def finished(self, stage: str, folder: ItemFolder) -> StageEntry | None:
         """Return the entry of a part that was made to its end with the same settings, whose files are all there."""
@@ -180,6 +244,5 @@ def crf_device(settings: MakeMasksSettings) -> str:
 def worker_count(wanted: int | None, items: int) -> int:
     """Return the processes to start for `items` pieces of work; without a wish one per core."""
     if wanted is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        wanted = min(cores, 256)
+        wanted = min(available_cores(), 256)
     return min(wanted, items)

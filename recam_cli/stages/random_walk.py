@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,7 +14,6 @@ from recam_cli.core.data.reading import PhotoBatch, read_batches
 from recam_cli.core.data.transforms import enlarged
 from recam_cli.core.hardware import autocast, choose_device, choose_precision
 from recam_cli.core.runs.items import ItemFolder
-from recam_cli.core.runs.run import result_settings, stage_fingerprint
 from recam_cli.core.settings.declare import part_of
 from recam_cli.core.settings.make_masks import RandomWalkSettings
 from recam_cli.core.settings.resolve import Resolved
@@ -68,20 +67,12 @@ def run(work: MaskWork, guide: Guide) -> Path:
     """
     run, reporter, images = work.run, work.reporter, work.images
     settings = part_of(RandomWalkSettings, work.settings, workers=work.workers)
-    settings = replace(settings, walk_beta=settings.beta_of(guide.kind))
     device = choose_device(settings.device)
     inputs = work.inputs | guide.inputs()
     if work.labels_walk and guide.labels is not None:
         inputs |= {guide.labels.stage: guide.labels.fingerprint}
     name = STAGE + work.suffix
-    folder = ItemFolder.open(
-        run.path / f"{FOLDER}{work.suffix}",
-        stage_fingerprint(name, settings, inputs),
-        result_settings(settings, inputs),
-        True,  # an intermediate result: other settings of make-masks ask for others, and the old ones are kept
-        "walked seeds",
-        suffix=".npz",
-    )
+    folder = work.part_folder(name, FOLDER, settings, inputs, "walked seeds", suffix=".npz")
     if work.finished(name, folder) is not None:
         reporter.info(f"Walked seeds: kept {folder.path}")
         return folder.path
@@ -103,9 +94,7 @@ def run(work: MaskWork, guide: Guide) -> Path:
 @torch.inference_mode()
 def _walk(batch: PhotoBatch, work: MaskWork, folder: ItemFolder, guide: Guide, settings: RandomWalkSettings) -> None:
     device = choose_device(settings.device)
-    pixels = enlarged(batch.images, settings.walk_scale).to(device)
-    if device.type != "mps":
-        pixels = pixels.contiguous(memory_format=torch.channels_last)
+    pixels = enlarged(batch.images, settings.walk_scale, device)
     with autocast(device, choose_precision(settings.precision, device)):
         walk = guide.net.walk(pixels, radius=settings.walk_radius, beta=settings.beta_of(guide.kind))
     found = [work.seed_of(sample, image) for sample, image in zip(batch.samples, batch.images, strict=True)]

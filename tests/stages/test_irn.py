@@ -7,7 +7,7 @@ import pytest
 
 from recam_cli.core.cams.store import read_seed
 from recam_cli.core.data.images import read_mask
-from recam_cli.core.errors import DataError, UsageError
+from recam_cli.core.errors import DataError
 from recam_cli.core.runs.run import Run
 from tests.helpers.tiny_run import make_run
 from tests.helpers.walk_run import walk
@@ -68,24 +68,6 @@ def test_another_walk_keeps_labels_and_network_and_another_label_threshold_makes
 
     make(data, path, confident_bg=0.1)
     assert (path / "irn" / "irn.safetensors").stat().st_mtime_ns > network
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        ({"confident_fg": 0.2, "confident_bg": 0.4}, "--confident-bg or --confident-fg"),
-        ({"irn_scale": "2,1"}, "--irn-scale: give two numbers"),
-    ],
-)
-def test_settings_that_cannot_be_are_refused_and_masks_stay(trained, flags, message):
-    data, path = trained
-    make(data, path)
-    before = {p.name: p.read_bytes() for p in (path / "masks").glob("*.png")}
-
-    with pytest.raises(UsageError, match=message):
-        make(data, path, **flags)
-
-    assert {p.name: p.read_bytes() for p in (path / "masks").glob("*.png")} == before
 
 
 def test_weights_of_another_network_are_refused(trained):

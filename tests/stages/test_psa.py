@@ -7,7 +7,7 @@ import pytest
 
 from recam_cli.core.cams.store import read_seed
 from recam_cli.core.data.images import read_image, read_mask
-from recam_cli.core.errors import DataError, UsageError
+from recam_cli.core.errors import DataError
 from recam_cli.core.masks.confident_alphas import AgreeingAlphas
 from recam_cli.core.masks.job import refinement_of
 from recam_cli.core.masks.refine import refine_seed
@@ -106,23 +106,6 @@ def test_irn_and_psa_take_turns_without_training_anew(trained):
     assert make(data, path, refine="irn", **small).made == 4
 
     assert stamps(path, "psa-labels", "psa", "confident", "irn") == before
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        ({"psa_low_alpha": 8, "psa_high_alpha": 4}, "--psa-low-alpha or --psa-high-alpha"),
-    ],
-)
-def test_settings_that_cannot_be_are_refused_and_masks_stay(trained, flags, message):
-    data, path = trained
-    make(data, path)
-    before = {p.name: p.read_bytes() for p in (path / "masks").glob("*.png")}
-
-    with pytest.raises(UsageError, match=message):
-        make(data, path, **flags)
-
-    assert {p.name: p.read_bytes() for p in (path / "masks").glob("*.png")} == before
 
 
 def test_weights_of_another_network_are_refused(trained):

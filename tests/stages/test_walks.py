@@ -75,7 +75,15 @@ def test_settings_that_cannot_be_are_refused_and_masks_stay(trained, kind):
     walk(data, path, kind)
     before = contents(path, "masks")
 
+    own = {
+        "irn": (
+            ({"confident_fg": 0.2, "confident_bg": 0.4}, "--confident-bg or --confident-fg"),
+            ({"irn_scale": "2,1"}, "--irn-scale: give two numbers"),
+        ),
+        "psa": (({"psa_low_alpha": 8, "psa_high_alpha": 4}, "--psa-low-alpha or --psa-high-alpha"),),
+    }
     for flags, message in (
+        *own[kind],
         ({"walk_floor": "much"}, "--walk-floor: 'much'"),
         ({"walk_floor": "1"}, "taken off the seeds before the walk is 1"),
         ({"walk_threshold": "2"}, "--walk-threshold: '2'"),

@@ -75,6 +75,7 @@ class _Distances(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Return the gradient of the features."""
         (features,), radius = ctx.saved_tensors, ctx.radius
         on_features = torch.zeros_like(features)
         first = _region(features, radius, HERE)

@@ -65,6 +65,7 @@ class _PathMaximum(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Return the gradient of the scores."""
         where, first = ctx.saved_tensors
         on_scores = gradient.new_zeros(ctx.shape)
         on_scores.scatter_add_(1, (where + first).flatten(1).long(), gradient.flatten(1))

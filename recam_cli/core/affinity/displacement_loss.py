@@ -74,5 +74,6 @@ class _PairDifferences(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """Return the gradient of the field."""
         (slopes,) = ctx.saved_tensors
         return (slopes * gradient[:, None, None, None]).sum(0), None, None

@@ -22,7 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recam_cli.core.affinity.spread import boundary_walk, on_grid
+from recam_cli.core.affinity.grids import on_grid
+from recam_cli.core.affinity.spread import boundary_walk
 from recam_cli.core.affinity.walk import BETA, RADIUS, STEPS
 from recam_cli.core.cams.floor import without_floor
 from recam_cli.core.cams.store import Seed

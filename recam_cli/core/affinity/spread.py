@@ -7,9 +7,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from recam_cli.core.affinity.grids import on_grid
 from recam_cli.core.affinity.walk import BETA, RADIUS, STEPS, Transition
 from recam_cli.core.cams.floor import without_floor
 from recam_cli.core.cams.store import Seed
@@ -130,25 +130,12 @@ def labelled_start(scores: Tensor, labels: Sequence[np.ndarray], classes: Sequen
     for number, (label, ids) in enumerate(zip(labels, classes, strict=True)):
         values = np.array([IGNORE, BACKGROUND, *(ids + 1)])
         shares = torch.from_numpy((label == values[:, None, None]).astype(np.float32)).to(scores.device)
-        shares = on_grid(shares, scores.shape[2:])
+        shares = on_grid(shares[None], scores.shape[2:])[0]
         here = scores[number]
         start[number, 0] = shares[1] + shares[0] * (1 - here.amax(dim=0))
         start[number, 1:] = shares[0] * here
         start[number, 1 : len(values) - 1] += shares[2:]
     return start
-
-
-def on_grid(maps: Tensor, grid: Sequence[int]) -> Tensor:
-    """Return maps (..., n, h, w) on another grid (rows, columns): bilinear onto a finer one, means onto a coarser."""
-    rows, columns = grid
-    if tuple(maps.shape[-2:]) == (rows, columns):
-        return maps
-    flat = maps.reshape(-1, 1, *maps.shape[-2:])
-    if maps.shape[-2] > rows or maps.shape[-1] > columns:
-        found = F.interpolate(flat, size=(rows, columns), mode="area")
-    else:
-        found = F.interpolate(flat, size=(rows, columns), mode="bilinear", align_corners=False)
-    return found.reshape(*maps.shape[:-2], rows, columns)
 
 
 def _against_largest(walked: Tensor) -> Tensor:

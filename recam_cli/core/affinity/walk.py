@@ -14,10 +14,8 @@ whose coefficients are a binomial distribution: for t = 256, 78 products leave o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import pairwise
 from math import exp, lgamma, log
 
 import numpy as np
@@ -26,12 +24,13 @@ from torch import Tensor
 
 from recam_cli.core.affinity.pairs import Offset, first_cells, offsets, path_maximum
 from recam_cli.core.errors import UsageError
+from recam_cli.core.threads import shared
 
 RADIUS, BETA, STEPS = 5, 10.0, 256
 """Published: neighbours nearer than 5 cells, affinities to the power 10, 2^8 steps."""
 REMAINDER = 1e-6
-SMALL = 4096
-"""Cells of a batch below which threads cost more than they save."""
+SHARE = 1024
+"""Cells below which a thread costs more than it saves."""
 
 
 @dataclass(frozen=True)
@@ -113,30 +112,10 @@ class Transition:
 
         weights, pairs = self._packed
         found, target, degrees = scores.contiguous().numpy(), torch.empty(scores.shape), self.degrees.numpy()
-        reached = target.numpy()
-
-        def work(part: tuple[int, int, int]) -> None:
-            number, first, last = part
-            walk_loops.step(weights[number], pairs, degrees[number], found[number], reached[number], first, last)
-
-        parts = self._parts(len(found))
-        if len(parts) == 1:
-            work(parts[0])
-        else:
-            list(_pool().map(work, parts))
+        # Rows do not depend on each other, so the result does not depend on how threads share them.
+        rows, smallest = len(found) * self.height, max(1, SHARE // self.width)
+        shared(torch.get_num_threads(), rows, smallest, walk_loops.step, weights, pairs, degrees, found, target.numpy())
         return target
-
-    def _parts(self, images: int) -> list[tuple[int, int, int]]:
-        """Return (image, first row, row after the last) of pieces of work, enough for every thread and none too small.
-
-        Rows do not depend on each other, so the result does not depend on the pieces.
-        """
-        threads = torch.get_num_threads()
-        if self.height * self.width * images < SMALL or threads == 1:
-            return [(number, 0, self.height) for number in range(images)]
-        pieces = min(self.height, -(-threads // images))
-        cuts = [round(piece * self.height / pieces) for piece in range(pieces + 1)]
-        return [(number, first, last) for number in range(images) for first, last in pairwise(cuts)]
 
     def walk(self, scores: Tensor, steps: int = STEPS) -> Tensor:
         """Return scores·T^steps, float32, of `scores` (B, C, H, W).
@@ -160,11 +139,6 @@ class Transition:
             if factors[degree]:
                 result.add_(now, alpha=factors[degree])
         return result.clamp_(min=0)
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(torch.get_num_threads(), "walk")
 
 
 @cache

@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from recam_cli.core.data.samples import Sample
 from recam_cli.core.errors import DataError
 from recam_cli.core.runs.files import write_bytes
 
@@ -134,3 +135,14 @@ def read_seed(path: Path) -> Seed:
     if not fits:
         raise DataError(f"{path}: not a seed of recam's layout", remedy="Delete it and run: recam make-seeds")
     return Seed(classes, maps.astype(np.float32), (int(size[0]), int(size[1])))
+
+
+def read_seed_of(sample: Sample, folder: Path) -> Seed:
+    """Read the seed of a sample from `folder`.
+
+    Raises:
+        DataError: as `read_seed`, or it maps a class that the sample does not carry.
+    """
+    seed = read_seed(folder / f"{sample.id}.npz")
+    seed.require_labels(sample.id, sample.labels)
+    return seed

@@ -120,7 +120,12 @@ def _jittered(image: np.ndarray, amount: float, rng: np.random.Generator) -> np.
     return np.asarray(np.clip(pixels, 0, 255), dtype=np.uint8)
 
 
-def enlarged(images: Sequence[np.ndarray], scale: float) -> Tensor:
-    """Return photographs of one size, uint8 (H, W, 3), as normalised (B, 3, scale·H, scale·W), 1 pixel at least."""
+def enlarged(images: Sequence[np.ndarray], scale: float, device: torch.device) -> Tensor:
+    """Return photographs of one size, uint8 (H, W, 3), as normalised (B, 3, scale·H, scale·W), 1 pixel at least.
+
+    They lie on `device`, in the memory layout that is fastest there.
+    """
     height, width = (max(1, round(scale * side)) for side in images[0].shape[:2])
-    return torch.stack([to_tensor(image if scale == 1 else resized(image, (height, width))) for image in images])
+    pixels = torch.stack([to_tensor(image if scale == 1 else resized(image, (height, width))) for image in images])
+    pixels = pixels.to(device)
+    return pixels if device.type == "mps" else pixels.contiguous(memory_format=torch.channels_last)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recam_cli.core.cams.store import label_of, read_seed
+from recam_cli.core.cams.store import label_of, read_seed_of
 from recam_cli.core.data.images import read_image, read_mask, write_mask
 from recam_cli.core.data.samples import BACKGROUND, IGNORE, Sample
 from recam_cli.core.masks.confidence import (
@@ -88,8 +88,7 @@ class MaskJob:
 
     def mask_of(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         """Return the sample's mask and its confidence levels, each uint8 (H, W), without writing them; errors alike."""
-        seed = read_seed(self.seeds / f"{sample.id}.npz")
-        seed.require_labels(sample.id, sample.labels)
+        seed = read_seed_of(sample, self.seeds)
         if self.crf:
             image = read_image(sample.image, max_pixels=self.max_pixels)
             refiner = SeedRefiner(image, seed, self.how)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from recam_cli.core.cams.store import Seed, read_seed
+from recam_cli.core.cams.store import Seed, read_seed_of
 from recam_cli.core.data.images import read_image, read_mask, write_mask
 from recam_cli.core.data.samples import BACKGROUND, IGNORE, Sample
 
@@ -54,8 +54,7 @@ class LabelJob:
     def __call__(self, sample: Sample) -> LabelTally:
         """Make and write the labels; errors as the rule."""
         image = read_image(sample.image, max_pixels=self.max_pixels)
-        seed = read_seed(self.seeds / f"{sample.id}.npz")
-        seed.require_labels(sample.id, sample.labels)
+        seed = read_seed_of(sample, self.seeds)
         labels = self.rule(image, seed)
         write_mask(self.labels / f"{sample.id}.png", labels)
         return _tally(labels)

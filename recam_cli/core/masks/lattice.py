@@ -11,15 +11,12 @@ The loops are compiled by numba when first used, and kept for the next process. 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
 from recam_cli.core.masks import lattice_loops as loops
+from recam_cli.core.threads import shared
 
 WIDTHS = (4, 8, 12)
 """How many values of each point can be filtered together; such a row fills whole vector registers."""
@@ -60,7 +57,8 @@ class Lattice:
         total = len(highs)
         neighbours = np.full((dimensions + 1, total, 2), total, np.uint32)
         for direction in range(dimensions + 1):
-            _shared(threads, total, loops.find_neighbours, highs, lows, table, dimensions, direction, neighbours)
+            of = highs, lows, table, dimensions, direction, neighbours
+            shared(threads, total, _SMALLEST_SHARE, loops.find_neighbours, *of)
         around = loops.around_vertices(vertices, weights, total) if threads > 1 else None
         return cls(vertices, weights, neighbours, threads, around)
 
@@ -88,12 +86,13 @@ class Lattice:
         if self.around_vertices is None:
             loops.scatter(self.vertices, self.weights, values, here, lanes)
         else:
-            _shared(self.threads, total, loops.splat, *self.around_vertices, values, here, lanes)
+            shared(self.threads, total, _SMALLEST_SHARE, loops.splat, *self.around_vertices, values, here, lanes)
         for direction in range(directions):
-            _shared(self.threads, total, loops.blur, self.neighbours[direction], here, there, lanes)
+            shared(self.threads, total, _SMALLEST_SHARE, loops.blur, self.neighbours[direction], here, there, lanes)
             here, there = there, here
         scale = np.float32(factor / (1 + 2.0 ** (1 - directions)))
-        _shared(self.threads, len(values), loops.slice_into, self.vertices, self.weights, here, scale, target, lanes)
+        of = self.vertices, self.weights, here, scale, target, lanes
+        shared(self.threads, len(values), _SMALLEST_SHARE, loops.slice_into, *of)
 
 
 def softmax_of(
@@ -108,39 +107,10 @@ def softmax_of(
         of_all: float32 (N,), the sum of the messages of all its labels.
         threads: how many to use.
     """
-    _shared(threads, len(of_all), loops.softmax, first, energies, messages, of_all, target)
-
-
-def usable_threads() -> int:
-    """Return how many threads this process may use: the cores it is given, or OMP_NUM_THREADS where that is set."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, int(wanted))) if wanted.isdigit() else cores
-
-
-def _shared(threads: int, count: int, loop: Callable[..., Any], *arguments: Any) -> None:
-    """Call `loop(first, end, *arguments)` on the parts of range(count), one per thread."""
-    parts = max(1, min(threads, count // _SMALLEST_SHARE))
-    if parts == 1:
-        loop(0, count, *arguments)
-        return
-    edges = [count * i // parts for i in range(parts + 1)]
-    rest = [_pool(threads).submit(loop, edges[i], edges[i + 1], *arguments) for i in range(1, parts)]
-    loop(edges[0], edges[1], *arguments)
-    for future in rest:
-        future.result()
+    shared(threads, len(of_all), _SMALLEST_SHARE, loops.softmax, first, energies, messages, of_all, target)
 
 
 def _scales(dimensions: int) -> tuple[np.float32, ...]:
     """Return what features are multiplied by, so that the lattice's blur has a standard deviation of 1."""
     unit = (2 / 3) ** 0.5 * (dimensions + 1)
     return tuple(np.float32(unit / ((i + 1) * (i + 2)) ** 0.5) for i in range(dimensions))
-
-
-_pools: dict[int, ThreadPoolExecutor] = {}
-
-
-def _pool(threads: int) -> ThreadPoolExecutor:
-    if threads not in _pools:
-        _pools[threads] = ThreadPoolExecutor(threads - 1, thread_name_prefix="recam-lattice")
-    return _pools[threads]

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from recam_cli.core.masks.features import appearance_features, position_features
-from recam_cli.core.masks.lattice import WIDTHS, Lattice, softmax_of, usable_threads
+from recam_cli.core.masks.features import weighted_features
+from recam_cli.core.masks.lattice import WIDTHS, Lattice, softmax_of
+from recam_cli.core.threads import usable_threads
 
 
 def native_inference(
@@ -36,13 +37,10 @@ def native_inference(
         A function from the unary energies of several problems, each float32 (labels, H, W), to their probabilities.
     """
     threads = usable_threads() if threads is None else threads
-    kernels = []
-    if gaussian[1] > 0:
-        positions = position_features(image.shape[0], image.shape[1], gaussian[0])
-        kernels.append((Lattice.around(positions, threads=threads).normalised(), gaussian[1]))
-    if bilateral[2] > 0:
-        appearance = appearance_features(image, *bilateral[:2])
-        kernels.append((Lattice.around(appearance, threads=threads).normalised(), bilateral[2]))
+    kernels = [
+        (Lattice.around(features, threads=threads).normalised(), weight)
+        for features, weight in weighted_features(image, gaussian, bilateral)
+    ]
     of_all = np.zeros((image.shape[0] * image.shape[1], WIDTHS[0]), np.float32)
     everything = np.ones_like(of_all)
     for lattice, weight in kernels:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from recam_cli.core.errors import RecamError
-from recam_cli.core.masks.features import appearance_features, position_features
+from recam_cli.core.masks.features import weighted_features
 from recam_cli.core.masks.torch_lattice import TorchLattice
 
 
@@ -43,12 +43,9 @@ def torch_inference(
         RecamError: the device has not enough memory; also when the function is called.
     """
     with _memory_of(device):
-        kernels = []
-        if gaussian[1] > 0:
-            positions = position_features(image.shape[0], image.shape[1], gaussian[0])
-            kernels.append((_lattice(positions, device), gaussian[1]))
-        if bilateral[2] > 0:
-            kernels.append((_lattice(appearance_features(image, *bilateral[:2]), device), bilateral[2]))
+        kernels = [
+            (_lattice(features, device), weight) for features, weight in weighted_features(image, gaussian, bilateral)
+        ]
         of_all = _messages(kernels, torch.ones(image.shape[0] * image.shape[1], 1, device=device))
 
     @torch.inference_mode()

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from recam_cli.core.affinity.grids import on_grid
 from recam_cli.core.models.backbones import Backbone
 
 _PER_GROUP = 8
@@ -80,15 +81,6 @@ class Branch(nn.Module):
     def reset(self, generator: torch.Generator) -> None:
         """Draw the branch's convolutions anew, uniformly within ±1/√inputs; its bias is 0."""
         draw_convolutions((*self.reduce.modules(), self.fuse), generator)
-
-
-def on_grid(features: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Resize features (B, C, h, w) to `grid`: bilinear where they grow, by area where they shrink."""
-    if tuple(features.shape[2:]) == grid:
-        return features
-    if features.shape[2] > grid[0]:
-        return F.interpolate(features, size=grid, mode="area")
-    return F.interpolate(features, size=grid, mode="bilinear", align_corners=False)
 
 
 def draw_convolutions(modules: Iterable[nn.Module], generator: torch.Generator) -> None:

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recam_cli.core.models.branch import draw_convolutions, on_grid
+from recam_cli.core.affinity.grids import on_grid
+from recam_cli.core.models.branch import draw_convolutions
 
 _FINE = 2
 """So many stages join at the end; those after them are fused before."""

@@ -9,7 +9,7 @@ when it has both. Each such folder holds `.fingerprint.json`, written before its
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,11 +138,7 @@ class ItemFolder:
 
     def _free_names(self) -> dict[Path, Path]:
         """Return, for the folders to be moved aside, names of one serial number that are free for all of them."""
-        others = [folder for folder in self._folders if self._holds_others(folder)]
-        serial = 1
-        while any(_aside(folder, serial).exists() for folder in others):
-            serial += 1
-        return {folder: _aside(folder, serial) for folder in others}
+        return names_aside(folder for folder in self._folders if self._holds_others(folder))
 
     def _move_aside(self) -> Path | None:
         """Move files of other settings aside; return where those of `path` lie then, or None."""
@@ -184,6 +180,14 @@ def _word(value: Any) -> str:
     if value is _ABSENT:
         return "(absent)"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def names_aside(folders: Iterable[Path]) -> dict[Path, Path]:
+    """Return `<folder>.old-<n>` for each folder, with the first number that is free for all of them."""
+    folders, serial = list(folders), 1
+    while any(_aside(folder, serial).exists() for folder in folders):
+        serial += 1
+    return {folder: _aside(folder, serial) for folder in folders}
 
 
 def _aside(folder: Path, serial: int) -> Path:

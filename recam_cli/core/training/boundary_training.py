@@ -93,7 +93,7 @@ class BoundaryLesson(Lesson[BoundaryNet]):
         batches = read_batches(data.samples, _MEAN_BATCH, max_pixels=data.max_pixels, workers=place.workers)
         with place.reporter.track("Mean displacement", len(data)) as progress:
             for batch in batches:
-                images = enlarged(batch.images, sum(self.augmentation.scale) / 2).to(place.device)
+                images = enlarged(batch.images, sum(self.augmentation.scale) / 2, place.device)
                 with autocast(place.device, place.precision):
                     field = net.with_field(images)[1]
                 total += field.mean(dim=(2, 3)).sum(dim=0).cpu().double()

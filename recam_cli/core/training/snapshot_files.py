@@ -22,7 +22,7 @@ from torch import Tensor
 from recam_cli.core.errors import RunError
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.files import TEMPORARY_SUFFIX, atomic_file
-from recam_cli.core.runs.items import differences_in_words
+from recam_cli.core.runs.items import differences_in_words, names_aside
 
 FOLDER = "snapshots"
 _LAST, _BEFORE = "last.safetensors", "last-1.safetensors"
@@ -151,9 +151,7 @@ class SnapshotFolder:
         """
         if not any(path.exists() for path in (self.last, self.before)):
             return None
-        serial = 1
-        while (aside := self.path.with_name(f"{self.path.name}.old-{serial}")).exists():
-            serial += 1
+        aside = names_aside([self.path])[self.path]
         try:
             self.path.rename(aside)
         except OSError as error:
