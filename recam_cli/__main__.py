@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 
-from recam_cli.core.errors import ExitCode, RecamError
+from recam_cli.core.errors import ExitCode, RecamError, without_repeatable_form
 from recam_cli.core.signals import Interrupted, raise_on_signals
 
 
@@ -33,6 +33,9 @@ def main() -> None:
 
         leave_closed_pipe()
     except Exception as error:
+        if (refused := without_repeatable_form(error)) is not None:
+            _say(f"recam: {refused}")
+            sys.exit(refused.exit_code)
         if "--verbose" in sys.argv or "-v" in sys.argv:
             raise
         what = f"{type(error).__name__}: {error}".splitlines()[0]

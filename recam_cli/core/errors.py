@@ -5,6 +5,7 @@ Every message is one line that names what is wrong, why, and what to do about it
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 
 
@@ -39,6 +40,17 @@ class UsageError(RecamError):
     exit_code = ExitCode.USAGE
 
 
+def without_repeatable_form(error: Exception) -> UsageError | None:
+    """Return what to tell where torch refuses an operation under --deterministic, None where `error` is another."""
+    found = re.match(r"(\S+) does not have a deterministic implementation", str(error))
+    if not isinstance(error, RuntimeError) or found is None:
+        return None
+    return UsageError(
+        f"--deterministic: {found[1]} has no form that gives the same bits each time on this device",
+        remedy="Leave --deterministic out, or add --device cpu",
+    )
+
+
 class DataError(RecamError):
     """A data set, image, mask, label or weights file that cannot be used (exit 3)."""
 
@@ -53,6 +65,12 @@ class RunError(RecamError):
 
 class CheckError(RecamError):
     """A check the user asked for did not pass (exit 5)."""
+
+    exit_code = ExitCode.CHECK_FAILED
+
+
+class NotFiniteError(RecamError):
+    """A computed number is NaN or infinite, so that what would be made of it means nothing (exit 5)."""
 
     exit_code = ExitCode.CHECK_FAILED
 

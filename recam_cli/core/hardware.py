@@ -57,8 +57,24 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
+def prepare_process(*, deterministic: bool = False) -> None:
+    """Set the process up for what a stage is about to compute; every stage that computes calls it first.
+
+    Args:
+        deterministic: only operations that give the same bits each time. Those of CUDA that have no such form fail
+            (`without_repeatable_form`). It holds until the next call.
+    """
+    _tune_allocator()
+    if deterministic:
+        # cuBLAS reads it when it is first used; with the one it was begun with, its sums are repeatable, too.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.deterministic = deterministic
+    torch.backends.cudnn.benchmark = False
+
+
 @cache
-def prepare_process() -> None:
+def _tune_allocator() -> None:
     """Let the C allocator keep freed memory, which halves the time of a training step on a CPU (glibc only).
 
     Activation maps of many megabytes would otherwise be mapped, zeroed by the kernel and unmapped in every step.

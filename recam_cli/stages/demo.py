@@ -175,7 +175,7 @@ class _Demo:
     def _resolved(self, cls: type[S], stage: str, **values: Any) -> Resolved[S]:
         """Return a stage's settings: the preset's, unless `values` or the demo's own settings say otherwise."""
         known = settings_of(cls)
-        shared = ("seed", "device", "precision", "workers")
+        shared = ("seed", "device", "precision", "deterministic", "workers")
         flags = {name: getattr(self.settings, name) for name in shared if name in known}
         flags |= {"dataset": PRESET, "data_root": self.data, **values, **self.changes.get(stage, {})}
         return resolve(cls, flags=flags, preset=preset_values(PRESET, PRESET, stage))

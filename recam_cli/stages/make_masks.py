@@ -137,6 +137,10 @@ def _prepare(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter
     """Check all that can be checked before work begins; errors as `run`."""
     suffix = variant_suffix(run, resolved.settings.method)
     settings = _normalised(resolved.settings, run, given)
+    if settings.refine != "none":  # without a refiner nothing here needs torch
+        from recam_cli.core.hardware import prepare_process
+
+        prepare_process(deterministic=settings.deterministic)
     if settings.instances and walk_kind(settings.refine) != "irn":
         raise UsageError(
             f"--instances needs the random walk of IRN, but --refine is {settings.refine}",
@@ -252,6 +256,8 @@ def _make_all(job: MaskJob, work: MaskWork, folder: ItemFolder, entry: StageEntr
     """Make the masks that are missing, write the index of all and record them."""
     if job.crf:
         entry.notes |= {"crf": f"{work.settings.crf} on {work.crf_device}"}
+    if work.settings.deterministic:
+        entry.notes |= {"deterministic": True}
     summary = _refine_all(job, work, folder)
     if job.ignore_below > 0 and summary.background == 0:
         work.reporter.warn("the masks hold no background at all to train on; choose a lower --ignore-below")

@@ -63,7 +63,7 @@ def run(resolved: Resolved[MakeSeedsSettings], run: Run, reporter: Reporter) -> 
         RunError: the classifier is missing or of other classes, or the folder holds seeds of other settings.
         DataError: the data set or an image cannot be used.
     """
-    prepare_process()
+    prepare_process(deterministic=resolved.settings.deterministic)
     method = resolve_method(run, resolved.settings.method)
     suffix = variant_suffix(run, resolved.settings.method)
     kind = resolved.settings.seed_weights
@@ -97,7 +97,8 @@ def run(resolved: Resolved[MakeSeedsSettings], run: Run, reporter: Reporter) -> 
         entry.outputs[FOLDER] = output
         size = output.bytes // max(1, output.count)
         entry.metrics |= {"images": len(images), "bytes_per_image": size}
-        entry.notes |= {"method": method, "seed_weights": kind}
+        precision = choose_precision(settings.precision, device)
+        entry.notes |= {"method": method, "seed_weights": kind, "precision": precision}
     return MakeSeedsResult(folder.path, len(images), made, len(images) - made, method, kind, size, moved)
 
 

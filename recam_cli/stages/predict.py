@@ -121,6 +121,7 @@ def run(resolved: Resolved[PredictSettings], run: Run, reporter: Reporter, place
         UsageError: the masks would lie among the photographs, or the dense CRF is not installed.
         RunError: there is no segmenter, or it has changed.
         DataError: no photograph, or two that would share one mask.
+        NotFiniteError: the segmenter's output of a photograph is not finite; masks made before are kept.
     """
     settings = resolved.settings
     if settings.crf:
@@ -128,7 +129,7 @@ def run(resolved: Resolved[PredictSettings], run: Run, reporter: Reporter, place
     suffix = variant_suffix(run, settings.method)
     folder = settings.out or run.path / f"{FOLDER}{suffix}"
     targets = _targets(settings, places, folder)
-    prepare_process()
+    prepare_process(deterministic=settings.deterministic)
     device = choose_device(settings.device)
     found = run_segmenter(run, suffix, device)
     if found is None:
@@ -222,13 +223,13 @@ class _Predictor:
             mask = read_mask(target.mask, max_pixels=self.settings.max_pixels)
         else:
             assert image is not None
-            mask = self._mask(image)
+            mask = self._mask(image, str(target.photo.path))
             write_mask(target.mask, mask)
         if image is not None and target.overlay is not None:
             _write_overlay(target.overlay, target.mask, image, mask, self.settings.long_side)
         return Predicted(target.photo.path, target.mask, shares(mask, self.classes), kept)
 
-    def _mask(self, image: np.ndarray) -> np.ndarray:
+    def _mask(self, image: np.ndarray, name: str) -> np.ndarray:
         settings, small = self.settings, fitted(image, self.settings.long_side)
         _, probabilities = predict_image(
             self.segmenter,
@@ -237,6 +238,7 @@ class _Predictor:
             flip=settings.flip,
             crf=settings.crf,
             precision=self.precision,
+            name=name,
         )
         return upscaled_mask(probabilities, (image.shape[0], image.shape[1]))
 

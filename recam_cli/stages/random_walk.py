@@ -86,7 +86,7 @@ def run(work: MaskWork, guide: Guide) -> Path:
                 _walk(batch, work, folder, guide, settings)
                 progress.advance(len(batch.samples))
         entry.metrics |= {"images": len(images), "made": len(todo)}
-        entry.notes |= {"floor": guide.floor}
+        entry.notes |= {"floor": guide.floor, "precision": choose_precision(settings.precision, device)}
         entry.outputs[FOLDER] = run.output_of_folder(folder.path, "*.npz")
     return folder.path
 

@@ -66,7 +66,7 @@ def run(work: MaskWork, task: TrainTask[Net]) -> tuple[Net, Path]:
         RunError: the snapshots of an interrupted training are all damaged.
     """
     run, images, kind, settings = work.run, work.images, task.kind, task.settings
-    prepare_process()
+    prepare_process(deterministic=settings.deterministic)
     device = choose_device(settings.device)
     name, labels_name = f"train-{kind.name}{work.suffix}", task.labels_stage + work.suffix
     start = find_start(run, resolve_backbone(run, None), task.init, work.settings.method)
@@ -96,6 +96,7 @@ def run(work: MaskWork, task: TrainTask[Net]) -> tuple[Net, Path]:
         last = train_branch(net, _data(work, task), task.lesson, place, partial(run.log, stage=name), snapshots)
         save_branch(path, kind, net, epochs=task.lesson.epochs, images=len(images))
         entry.metrics |= last
+        entry.notes |= {"precision": place.precision}
         entry.outputs[kind.name] = run.output_of_file(path)
     folder.clear()
     return net.eval(), path

@@ -113,7 +113,7 @@ def run(
     """
     settings = resolved.settings
     _check_settings(settings)
-    prepare_process()
+    prepare_process(deterministic=settings.deterministic)
     device = choose_device(settings.device)
     images, held_out = _open_sets(settings, reporter)
     weights = find_weights(settings.backbone, settings.weights)
@@ -136,6 +136,7 @@ def run(
         entry.notes |= {
             "classes": list(images.classes),
             "weights": weights.origin,
+            "precision": precision,
             "preset": snapshots.carried.setdefault("preset", preset),
             **describe_model(classifier),
         }

@@ -127,7 +127,7 @@ def run(resolved: Resolved[TrainSegSettings], run: Run, reporter: Reporter) -> T
         DataError: the data set, a mask or the weights cannot be used.
         TrainingError: the loss became NaN; the last finished epoch's weights are in `segmenter…/unfinished/`.
     """
-    prepare_process()
+    prepare_process(deterministic=resolved.settings.deterministic)
     job = _prepare(resolved.settings, run, reporter)
     settled = Resolved(replace(job.settings, resume=False), resolved.sources)
     before = (seconds_of(job.found) or 0.0) if job.settings.resume else None
@@ -144,7 +144,7 @@ def run(resolved: Resolved[TrainSegSettings], run: Run, reporter: Reporter) -> T
         about = read_about(job.path)
         entry.outputs[FOLDER] = run.output_of_file(job.path)
         entry.metrics |= {name: about[name] for name in ("loss", "epochs", "images", "parameters")}
-        entry.notes |= {"init": about["init"], "classes": list(job.images.classes)}
+        entry.notes |= {"init": about["init"], "classes": list(job.images.classes), "precision": job.precision}
         if job.held_out is not None:
             entry.notes[SCORABLE_NOTE] = all(sample.mask is not None for sample in job.held_out)
         predicted, kept = _predict(job, entry, anew=trained)
@@ -368,6 +368,7 @@ def _predict(job: _Job, entry: StageEntry, *, anew: bool) -> tuple[int, int]:
                 flip=settings.flip,
                 crf=settings.crf,
                 precision=job.precision,
+                names=[sample.id for sample in batch.samples],
             )
             for sample, mask in zip(batch.samples, masks, strict=True):
                 write_mask(folder.file(sample.id), mask)

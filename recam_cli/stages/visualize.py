@@ -130,7 +130,7 @@ def _viewer(resolved: Resolved[VisualizeSettings], run: Run | None) -> Viewer:
         raise UsageError(f"--{min(alien)} {place}", remedy="Drop it")
     if settings.weights is not None and run is not None:
         raise UsageError("--run and --weights exclude each other", remedy="Drop one of them")
-    prepare_process()
+    prepare_process(deterministic=settings.deterministic)
     device = choose_device(settings.device)
     precision = choose_precision(settings.precision, device)
     if settings.weights is not None:

@@ -41,7 +41,7 @@ def test_every_image_gets_a_seed_of_its_labels_and_size(run):
     entry = Run.open(run.path).require("make-seeds")
     assert entry.outputs["seeds"].count == len(images)
     assert entry.metrics["bytes_per_image"] == result.bytes_per_image > 0
-    assert entry.notes == {"method": "recam", "seed_weights": "product"}
+    assert entry.notes["method"] == "recam" and entry.notes["seed_weights"] == "product"
 
 
 def test_finished_seeds_are_kept_and_missing_ones_made_the_same(run):

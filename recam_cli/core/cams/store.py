@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from recam_cli.core.data.samples import Sample
-from recam_cli.core.errors import DataError
+from recam_cli.core.errors import DataError, NotFiniteError
 from recam_cli.core.runs.files import write_bytes
 
 STRIDE = 4
@@ -89,7 +89,16 @@ def label_of(maps: np.ndarray, classes: np.ndarray, threshold: float) -> np.ndar
 
 
 def write_seed(path: Path, seed: Seed) -> None:
-    """Write one seed, whole or not at all, compressed."""
+    """Write one seed, whole or not at all, compressed.
+
+    Raises:
+        NotFiniteError: a map is not finite; nothing is written.
+    """
+    if not np.isfinite(seed.maps).all():
+        raise NotFiniteError(
+            f"{path.stem}: a class map of this image holds NaN or infinite values",
+            remedy="Check the network's weights, or compute with --precision fp32; finished images are kept",
+        )
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,

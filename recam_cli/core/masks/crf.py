@@ -20,7 +20,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from recam_cli.core.errors import DataError, UsageError
+from recam_cli.core.errors import DataError, NotFiniteError, UsageError
 
 BackendName = Literal["auto", "native", "pydensecrf"]
 AnyBackend = BackendName | Literal["torch"]
@@ -205,6 +205,7 @@ class DenseCrf:
         Raises:
             UsageError: it has another shape.
             DataError: it holds a value that is not finite.
+            NotFiniteError: a probability is not finite.
         """
         return self.infer_all([unary_energy])[0]
 
@@ -218,7 +219,12 @@ class DenseCrf:
                 raise UsageError(f"dense CRF: unary of shape {unary.shape}, but the CRF has {self.shape}")
             if not np.isfinite(unary).all():
                 raise DataError("dense CRF: unary energies that are not finite", remedy="Make the seeds anew")
-        return self._infer([np.ascontiguousarray(unary, dtype=np.float32) for unary in unary_energies])
+        found = self._infer([np.ascontiguousarray(unary, dtype=np.float32) for unary in unary_energies])
+        if not all(np.isfinite(one.sum(dtype=np.float64)) for one in found):  # shares: their sum cannot overflow
+            raise NotFiniteError(
+                "dense CRF: probabilities that are not finite", remedy="Lower its weights, or raise its deviations"
+            )
+        return found
 
 
 def check_backend(backend: BackendName = "auto", device: str = "cpu") -> None:

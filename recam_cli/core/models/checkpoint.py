@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,7 +73,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """Read a state dict from safetensors, or from a torch file with `weights_only=True` (no code can run).
 
     Raises:
-        DataError: missing, damaged, or holding anything else than tensors.
+        DataError: missing, damaged, or holding anything else than tensors, or NaN or infinite values.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such weights file")
@@ -80,7 +81,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise DataError(f"{path}: larger than {_MAX_BYTES >> 30} GiB, which no supported network needs")
     try:
         if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
+            return _finite(path, safetensors.torch.load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, safetensors.SafetensorError) as error:
         raise DataError(f"{path}: damaged weights file: {str(error).splitlines()[0]}") from None
@@ -91,4 +92,15 @@ def read_state(path: Path) -> dict[str, Tensor]:
         ) from None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise DataError(f"{path}: not a state dict of tensors", remedy="Save the network's state_dict() and use that")
+    return _finite(path, state)
+
+
+def _finite(path: Path, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    for name, tensor in state.items():
+        if not tensor.is_floating_point() or not tensor.numel():
+            continue
+        values = tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+        low, high = torch.aminmax(values)  # NaN shows in both
+        if not math.isfinite(low + high) and not bool(values.isfinite().all()):
+            raise DataError(f"{path}: its tensor {name} holds NaN or infinite values", remedy="Use sound weights")
     return state

@@ -10,6 +10,7 @@ import torch
 from recam_cli.core.data.reading import read_batches
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.data.transforms import to_tensor
+from recam_cli.core.errors import NotFiniteError
 from recam_cli.core.models.classifier import Classifier
 from recam_cli.core.reporter import Progress
 
@@ -35,11 +36,18 @@ def score_images(
 
     Returns:
         targets and probabilities, float32 (N, K) each, rows in the same order.
+
+    Raises:
+        NotFiniteError: a photograph's score is NaN.
     """
     classifier.eval()
     targets, scores = [], []
     for samples, images in read_batches(image_set, batch_size, max_pixels=max_pixels, workers=workers):
-        scores.append(class_scores(classifier, images))
+        found = class_scores(classifier, images)
+        wrong = np.flatnonzero(~np.isfinite(found).all(axis=1))
+        if len(wrong):
+            raise NotFiniteError(f"{samples[wrong[0]].id}: a class score of this image is NaN")
+        scores.append(found)
         for sample in samples:
             row = np.zeros(len(image_set.classes), dtype=np.float32)
             row[list(sample.labels)] = 1

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from recam_cli.core.data.samples import BACKGROUND
 from recam_cli.core.data.transforms import resized, to_tensor
-from recam_cli.core.errors import UsageError
+from recam_cli.core.errors import NotFiniteError, UsageError
 from recam_cli.core.hardware import autocast
 from recam_cli.core.masks.crf import DEEPLAB, CrfParameters, DenseCrf
 from recam_cli.core.masks.unary import soft_unary
@@ -29,6 +29,7 @@ def predict_probabilities(
     scales: Sequence[float] = (1.0,),
     flip: bool = True,
     precision: str = "fp32",
+    names: Sequence[str] | None = None,
 ) -> Tensor:
     """Return each pixel's distribution over the mask values, averaged over scales and mirror images.
 
@@ -38,12 +39,14 @@ def predict_probabilities(
         scales: factors of the photograph's size.
         flip: whether the mirrored images count, too.
         precision: "fp32" or "bf16".
+        names: the photographs', for messages.
 
     Returns:
         float32 (B, K + 1, H, W), summing to 1 over the values, on the segmenter's device.
 
     Raises:
         UsageError: no scale, or one that is not positive.
+        NotFiniteError: the network's output of a photograph is not finite.
     """
     if not scales or min(scales) <= 0:
         raise UsageError(f"scales {tuple(scales)} for prediction must be one or more numbers greater than 0")
@@ -51,6 +54,7 @@ def predict_probabilities(
     device = next(segmenter.parameters()).device
     height, width = images[0].shape[:2]
     total = torch.zeros(len(images), segmenter.num_values, height, width, device=device)
+    finite = torch.ones(len(images), dtype=torch.bool, device=device)
     for scale in scales:
         size = max(1, round(height * scale)), max(1, round(width * scale))
         batch = torch.stack([to_tensor(resized(image, size)) for image in images]).to(device)
@@ -60,14 +64,30 @@ def predict_probabilities(
                 view = view.contiguous(memory_format=torch.channels_last)
             with autocast(device, precision):
                 logits = segmenter.logits(view).float()
+            finite &= logits.isfinite().flatten(1).all(dim=1)
             logits = logits.flip(3) if mirrored else logits
             grown = F.interpolate(logits, size=(height, width), mode="bilinear", align_corners=False)
             total += grown.contiguous().softmax(dim=1)
+    _require_finite(finite, names)
     return total / (len(scales) * (2 if flip else 1))
 
 
+def _require_finite(finite: Tensor, names: Sequence[str] | None) -> None:
+    wrong = (~finite).nonzero().flatten().tolist()
+    if wrong:
+        name = names[wrong[0]] if names is not None else "a photograph"
+        raise NotFiniteError(
+            f"{name}: the segmenter's output of this image holds NaN or infinite values",
+            remedy="Check its weights, or compute with --precision fp32; finished images are kept",
+        )
+
+
 def refine_probabilities(
-    image: np.ndarray, probabilities: np.ndarray, *, parameters: CrfParameters = DEEPLAB
+    image: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    parameters: CrfParameters = DEEPLAB,
+    name: str = "a photograph",
 ) -> np.ndarray:
     """Return the distribution after the dense CRF (DeepLab's parameters).
 
@@ -75,19 +95,24 @@ def refine_probabilities(
         image: uint8 (H, W, 3) RGB.
         probabilities: float32 (K + 1, H, W).
         parameters: pairwise kernels and iterations.
+        name: the photograph's, for messages.
 
     Returns:
         float32 (K + 1, H, W), zero for values that nowhere reached `CRF_FLOOR` (background always takes part).
 
     Raises:
         UsageError: the CRF's library is not installed.
+        NotFiniteError: its probabilities are not finite.
     """
     peaks = probabilities.max(axis=(1, 2))
     peaks[BACKGROUND] = 1.0
     kept = np.flatnonzero(peaks >= CRF_FLOOR)
     crf = DenseCrf(image, len(kept), parameters)
     refined = np.zeros_like(probabilities)
-    refined[kept] = crf.infer(soft_unary(probabilities[kept]))
+    try:
+        refined[kept] = crf.infer(soft_unary(probabilities[kept]))
+    except NotFiniteError as error:
+        raise NotFiniteError(f"{name}: {error.message}", remedy=error.remedy) from None
     return refined
 
 
@@ -99,12 +124,15 @@ def predict_masks(
     flip: bool = True,
     crf: bool = False,
     precision: str = "fp32",
+    names: Sequence[str] | None = None,
 ) -> list[np.ndarray]:
     """Return the mask, uint8 (H, W), of each photograph of one size; arguments as `predict_probabilities`."""
-    maps = predict_probabilities(segmenter, images, scales=scales, flip=flip, precision=precision)
+    maps = predict_probabilities(segmenter, images, scales=scales, flip=flip, precision=precision, names=names)
     if not crf:
         return list(maps.argmax(dim=1).to(torch.uint8).cpu().numpy())
-    return [_argmax(refine_probabilities(i, m)) for i, m in zip(images, maps.cpu().numpy(), strict=True)]
+    called = names or ["a photograph"] * len(images)
+    found = zip(images, maps.cpu().numpy(), called, strict=True)
+    return [_argmax(refine_probabilities(image, shares, name=name)) for image, shares, name in found]
 
 
 def predict_image(
@@ -115,16 +143,17 @@ def predict_image(
     flip: bool = True,
     crf: bool = False,
     precision: str = "fp32",
+    name: str = "a photograph",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Segment one photograph, uint8 (H, W, 3) RGB; arguments and errors as `predict_probabilities`.
+    """Segment one photograph, uint8 (H, W, 3) RGB, called `name`; the rest as of `predict_probabilities`.
 
     Returns:
         The mask, uint8 (H, W) of 0..K, and the probabilities behind it, float32 (K + 1, H, W).
     """
-    maps = predict_probabilities(segmenter, [image], scales=scales, flip=flip, precision=precision)
+    maps = predict_probabilities(segmenter, [image], scales=scales, flip=flip, precision=precision, names=[name])
     probabilities = maps[0].cpu().numpy()
     if crf:
-        probabilities = refine_probabilities(image, probabilities)
+        probabilities = refine_probabilities(image, probabilities, name=name)
     return _argmax(probabilities), probabilities
 
 

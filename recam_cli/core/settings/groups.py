@@ -52,6 +52,11 @@ class DeviceSettings:
     precision: Literal["auto", "fp32", "bf16"] = setting(
         "auto", "auto takes bf16 where the hardware multiplies it fast, else fp32.", panel=HARDWARE
     )
+    deterministic: bool = setting(
+        False,
+        "Give the same bits each time on a GPU, too, at some cost in time; on a CPU they always are the same.",
+        panel=HARDWARE,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

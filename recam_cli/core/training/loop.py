@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from recam_cli.core.errors import TrainingError
+from recam_cli.core.errors import RunError, TrainingError
 from recam_cli.core.hardware import autocast
 from recam_cli.core.reporter import Progress, Reporter
 from recam_cli.core.signals import Interrupted
@@ -22,8 +21,9 @@ from recam_cli.core.training.loader import (
     epoch_batches,
     load_batches,
 )
+from recam_cli.core.training.not_finite import Fault, facts_of, fault_of_losses, fault_of_step, tensors_of
 from recam_cli.core.training.schedule import set_rates
-from recam_cli.core.training.snapshots import Position, Snapshots
+from recam_cli.core.training.snapshots import Position, Snapshots, generators
 
 
 class Losses(NamedTuple):
@@ -106,7 +106,8 @@ class Loop:
             The last epoch's mean losses by name.
 
         Raises:
-            TrainingError: a loss is not finite; the message names phase, epoch, step and image ids.
+            TrainingError: a loss or a gradient is not finite, or weights would become so; the message names phase,
+                epoch, step and image ids, and the file that keeps the batch. The weights are those before the step.
             RunError: a snapshot cannot be written.
         """
         at = Position() if self.snapshots is None else self.snapshots.begin(self.title, self.optimiser)
@@ -163,20 +164,54 @@ class Loop:
         if done % self.accumulate == 0:
             set_rates(self.optimiser, self.schedule(done, self.total_batches))
             self.optimiser.zero_grad(set_to_none=True)
+        drawn = {} if self.snapshots is None else generators(self.device)
         with autocast(self.device, self.precision):
             result = losses(_moved(batch, self.device))
         total = float(result.total.detach())
-        if not math.isfinite(total):
-            ids = ", ".join(self.data.samples[int(i)].id for i in batch.indices)
-            kept = "; the weights of the last finished epoch are kept" if epoch else ""
-            raise TrainingError(
-                f"{self.title}: the loss became {total} in epoch {epoch + 1}, step {done + 1}, at images {ids}",
-                remedy=f"Lower the learning rate{kept}",
-            )
-        (result.total / self.accumulate).backward()  # type: ignore[no-untyped-call]
-        if not self._gradients_wait(done + 1):
+        parts = {name: float(value.detach()) for name, value in result.parts.items()}
+        applies = not self._gradients_wait(done + 1)
+        fault = fault_of_losses(total, parts)
+        if fault is None:
+            (result.total / self.accumulate).backward()  # type: ignore[no-untyped-call]
+            fault = fault_of_step(self.optimiser, applies=applies)
+        if fault is not None:
+            raise self._stopped_by(fault, batch, {"loss": total, **parts}, drawn, epoch, done)
+        if applies:
             self.optimiser.step()
-        return {"loss": total} | {name: float(value.detach()) for name, value in result.parts.items()}
+        return {"loss": total, **parts}
+
+    def _stopped_by(
+        self,
+        fault: Fault,
+        batch: Batch,
+        losses: dict[str, float],
+        drawn: dict[str, Tensor],
+        epoch: int,
+        done: int,
+    ) -> TrainingError:
+        """Keep the batch, the weights and torch's generators, `drawn`, as they were before it; return the error."""
+        ids = [self.data.samples[int(i)].id for i in batch.indices]
+        where = f"in epoch {epoch + 1}, step {done + 1}, at images {', '.join(ids)}"
+        kept = ""
+        if self.snapshots is not None:
+            facts = {
+                **facts_of(fault, self.snapshots.model, losses),
+                "epoch": epoch + 1,
+                "step": done + 1,
+                "images": ids,
+                "seed": self.data.seed,
+                "rates": [group["lr"] for group in self.optimiser.param_groups],
+                "precision": self.precision,
+            }
+            if facts["parameters"]:
+                kept = f", {facts['parameters'][0]} first"
+            try:
+                path = self.snapshots.keep_fault(tensors_of(batch) | drawn, facts)
+                kept += f"; batch and weights are kept in {path}"
+            except RunError as error:
+                kept += f"; the batch could not be kept: {error.message}"
+        last = "; the weights of the last finished epoch are kept" if epoch else ""
+        return TrainingError(f"{self.title}: {fault.what} {where}{kept}", remedy=f"Lower the learning rate{last}")
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:

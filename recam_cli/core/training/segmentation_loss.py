@@ -47,10 +47,20 @@ def shrunken_masks(masks: Tensor, size: Sequence[int]) -> Tensor:
     return masks[:, rows][:, :, columns]
 
 
+def pixel_rows(logits: Tensor) -> Tensor:
+    """Return logits (B, V, h, w) as one row per pixel, (B·h·w, V).
+
+    Their cross-entropy has a form on CUDA that gives the same bits each time, which that of maps has not.
+    """
+    return logits.permute(0, 2, 3, 1).flatten(0, 2)
+
+
 def _cross_entropy(logits: Tensor, masks: Tensor, balanced: bool) -> Tensor:
     counted = masks != IGNORE
     if not bool(counted.any()):
         return logits.sum() * 0.0
+    if logits.is_cuda and torch.are_deterministic_algorithms_enabled():
+        logits, masks, counted = pixel_rows(logits), masks.flatten(), counted.flatten()
     if not balanced:
         return F.cross_entropy(logits, masks, ignore_index=IGNORE)
     losses = F.cross_entropy(logits, masks, ignore_index=IGNORE, reduction="none")

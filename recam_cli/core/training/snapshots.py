@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,8 +19,10 @@ from torch.optim import Optimizer
 
 from recam_cli.core.errors import RunError
 from recam_cli.core.reporter import Reporter
+from recam_cli.core.runs.files import write_bytes
 from recam_cli.core.runs.run import Run
-from recam_cli.core.training.snapshot_files import Snapshot, SnapshotFolder
+from recam_cli.core.training.not_finite import NAME
+from recam_cli.core.training.snapshot_files import Snapshot, SnapshotFolder, packed
 
 _FORMAT = 1
 
@@ -45,7 +48,8 @@ class Position:
 
 def identity_of(matter: Mapping[str, Any], device: torch.device, precision: str) -> dict[str, Any]:
     """Return what a training's bits depend on, JSON-like by name: settings and inputs, `matter`, and what computes."""
-    return {**matter, "device": device.type, "precision": precision, "snapshot format": _FORMAT}
+    how = {"deterministic": True} if device.type == "cuda" and torch.are_deterministic_algorithms_enabled() else {}
+    return {**matter, **how, "device": device.type, "precision": precision, "snapshot format": _FORMAT}
 
 
 class Snapshots:
@@ -62,6 +66,7 @@ class Snapshots:
         found: what to go on from.
 
     Attributes:
+        model: the network.
         carried: JSON-like facts that the stage keeps in each snapshot and finds again.
     """
 
@@ -78,7 +83,7 @@ class Snapshots:
         found: Snapshot | None = None,
     ) -> None:
         self.folder, self.carried = folder, dict(found.facts["carried"]) if found is not None else {}
-        self._identity, self._model, self._run, self._stage = identity, model, run, stage
+        self.model, self._identity, self._run, self._stage = model, identity, run, stage
         self._minutes, self._reporter, self._found = minutes, reporter, found
         self._begun = time.monotonic() - (seconds_of(found) or 0.0)
         self._phase, self._kept = "", 0.0
@@ -124,7 +129,7 @@ class Snapshots:
         """
         optimiser = self._optimiser
         assert optimiser is not None  # set by `begin`
-        tensors = {f"model.{name}": tensor for name, tensor in self._model.state_dict().items()}
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         steps = dict(_of_optimiser(optimiser, gradients))
         facts = {
             "identity": dict(self._identity),
@@ -136,17 +141,29 @@ class Snapshots:
             "seconds": time.monotonic() - self._begun,
             "carried": self.carried,
         }
-        self.folder.write(Snapshot(tensors | steps | _generators(self._device), facts))
+        self.folder.write(Snapshot(tensors | steps | generators(self._device), facts))
         self._kept = time.monotonic()
+
+    def keep_fault(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Path:
+        """Keep a step whose numbers are not finite, and the weights before it; return where (`not_finite.NAME`).
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        path = self.folder.path / NAME
+        weights = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        told = {"stage": self._stage, "phase": self._phase, **facts}
+        write_bytes(path, packed(Snapshot({**weights, **tensors}, told)))
+        return path
 
     @property
     def _device(self) -> torch.device:
-        return next(self._model.parameters()).device
+        return next(self.model.parameters()).device
 
     def _restore(self, found: Snapshot, optimiser: Optimizer) -> None:
         parameters = _parameters(optimiser)
         state = {n.removeprefix("model."): t for n, t in found.tensors.items() if n.startswith("model.")}
-        self._model.load_state_dict(state)
+        self.model.load_state_dict(state)
         for name, strides in found.facts["strides"].items():
             # Strides as they were: how a sum is vectorised, and so its last bit, may depend on them.
             kept = found.tensors[name]
@@ -182,6 +199,7 @@ def _of_optimiser(optimiser: Optimizer, gradients: bool) -> Iterator[tuple[str, 
             yield f"gradient.{number}", parameter.grad
 
 
-def _generators(device: torch.device) -> dict[str, Tensor]:
+def generators(device: torch.device) -> dict[str, Tensor]:
+    """Return the states of torch's generators, by name."""
     found = {"generator.cpu": torch.get_rng_state()}
     return found | ({"generator.cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
