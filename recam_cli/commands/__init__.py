@@ -10,6 +10,7 @@ COMMANDS = {
     "visualize": "Show what a run sees in photographs: class maps, seed, mask and prediction.",
     "predict": "Segment photographs with the run's segmenter: one palette mask each.",
     "report": "Write report.html: figures, curves and pictures of a run on one page.",
+    "rerun": "Repeat a run from its manifest and compare the results.",
     "check-data": "Check a data set: every image, label and mask, all problems at once.",
     "status": "Show what a run holds and the next command.",
     "pretrain-backbone": "Make the small backbone that comes with recam, from generated pictures.",

@@ -214,7 +214,7 @@ def _common_parameters(command: Command) -> list[inspect.Parameter]:
     presets: Any = Literal[("auto", *PRESETS)]
     wanted: list[tuple[str, Any, Any, Any]] = []
     if command.needs_run:
-        text = "Run directory; without it the newest below runs/ (train-cls: a new one)."
+        text = "Run directory; without it the newest below runs/ (train-cls, rerun: a new one)."
         wanted.append(("run", Path | None, None, typer.Option("--run", help=text, metavar="PATH")))
     if command.has_preset:
         text = "Recipe: auto is the data set's own. It stands below flags and config file, above the defaults shown."

@@ -8,6 +8,7 @@ import platform
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -48,6 +49,11 @@ def choose_precision(name: str, device: torch.device) -> str:
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     return "bf16" if device.type == "cpu" and _cpu_multiplies_bf16() else "fp32"
+
+
+def computed_with(precision: str) -> dict[str, Any]:
+    """Return what else than settings and device the last bits depend on, for the manifest: precision and threads."""
+    return {"precision": precision, "threads": torch.get_num_threads()}
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:

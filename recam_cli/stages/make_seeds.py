@@ -14,7 +14,7 @@ from recam_cli.core.data.reading import PhotoBatch, read_batches
 from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.errors import RunError
-from recam_cli.core.hardware import autocast, choose_device, choose_precision, prepare_process
+from recam_cli.core.hardware import autocast, choose_device, choose_precision, computed_with, prepare_process
 from recam_cli.core.models.classifier_files import run_classifier
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.items import ItemFolder
@@ -98,7 +98,7 @@ def run(resolved: Resolved[MakeSeedsSettings], run: Run, reporter: Reporter) -> 
         size = output.bytes // max(1, output.count)
         entry.metrics |= {"images": len(images), "bytes_per_image": size}
         precision = choose_precision(settings.precision, device)
-        entry.notes |= {"method": method, "seed_weights": kind, "precision": precision}
+        entry.notes |= {"method": method, "seed_weights": kind, **computed_with(precision)}
     return MakeSeedsResult(folder.path, len(images), made, len(images) - made, method, kind, size, moved)
 
 

@@ -12,7 +12,7 @@ from recam_cli.core.cams.store import write_seed
 from recam_cli.core.data.images import read_mask
 from recam_cli.core.data.reading import PhotoBatch, read_batches
 from recam_cli.core.data.transforms import enlarged
-from recam_cli.core.hardware import autocast, choose_device, choose_precision
+from recam_cli.core.hardware import autocast, choose_device, choose_precision, computed_with
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.settings.declare import part_of
 from recam_cli.core.settings.make_masks import RandomWalkSettings
@@ -86,7 +86,7 @@ def run(work: MaskWork, guide: Guide) -> Path:
                 _walk(batch, work, folder, guide, settings)
                 progress.advance(len(batch.samples))
         entry.metrics |= {"images": len(images), "made": len(todo)}
-        entry.notes |= {"floor": guide.floor, "precision": choose_precision(settings.precision, device)}
+        entry.notes |= {"floor": guide.floor, **computed_with(choose_precision(settings.precision, device))}
         entry.outputs[FOLDER] = run.output_of_folder(folder.path, "*.npz")
     return folder.path
 

@@ -11,7 +11,7 @@ from typing import Any, Generic
 import torch
 
 from recam_cli.core.errors import DataError
-from recam_cli.core.hardware import choose_device, choose_precision, prepare_process
+from recam_cli.core.hardware import choose_device, choose_precision, computed_with, prepare_process
 from recam_cli.core.models.backbones import build_backbone
 from recam_cli.core.models.branch_files import BranchKind, Net, load_branch, on_device, save_branch
 from recam_cli.core.models.segmenter_start import Start, find_start, resolve_backbone
@@ -96,7 +96,7 @@ def run(work: MaskWork, task: TrainTask[Net]) -> tuple[Net, Path]:
         last = train_branch(net, _data(work, task), task.lesson, place, partial(run.log, stage=name), snapshots)
         save_branch(path, kind, net, epochs=task.lesson.epochs, images=len(images))
         entry.metrics |= last
-        entry.notes |= {"precision": place.precision}
+        entry.notes |= computed_with(place.precision)
         entry.outputs[kind.name] = run.output_of_file(path)
     folder.clear()
     return net.eval(), path

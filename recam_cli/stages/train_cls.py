@@ -17,7 +17,7 @@ from recam_cli.core.data.registry import fetch, open_dataset
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.data.transforms import Augmentation
 from recam_cli.core.errors import DataError, UsageError
-from recam_cli.core.hardware import choose_device, choose_precision, prepare_process
+from recam_cli.core.hardware import choose_device, choose_precision, computed_with, prepare_process
 from recam_cli.core.metrics.classification import average_precisions, mean_average_precision
 from recam_cli.core.models.backbones import build_backbone
 from recam_cli.core.models.classifier import Classifier
@@ -136,9 +136,9 @@ def run(
         entry.notes |= {
             "classes": list(images.classes),
             "weights": weights.origin,
-            "precision": precision,
             "preset": snapshots.carried.setdefault("preset", preset),
             **describe_model(classifier),
+            **computed_with(precision),
         }
         training = _Training(settings, run, reporter, images, classifier, device, precision, snapshots)
         _train_phases(training, held_out, entry)

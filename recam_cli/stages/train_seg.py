@@ -14,7 +14,7 @@ from recam_cli.core.data.reading import read_batches
 from recam_cli.core.data.registry import available_splits, open_dataset
 from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.errors import DataError, RunError
-from recam_cli.core.hardware import choose_device, choose_precision, prepare_process
+from recam_cli.core.hardware import choose_device, choose_precision, computed_with, prepare_process
 from recam_cli.core.masks.crf import check_backend
 from recam_cli.core.models.checkpoint import read_about
 from recam_cli.core.models.segment_inference import predict_masks
@@ -144,7 +144,7 @@ def run(resolved: Resolved[TrainSegSettings], run: Run, reporter: Reporter) -> T
         about = read_about(job.path)
         entry.outputs[FOLDER] = run.output_of_file(job.path)
         entry.metrics |= {name: about[name] for name in ("loss", "epochs", "images", "parameters")}
-        entry.notes |= {"init": about["init"], "classes": list(job.images.classes), "precision": job.precision}
+        entry.notes |= {"init": about["init"], "classes": list(job.images.classes), **computed_with(job.precision)}
         if job.held_out is not None:
             entry.notes[SCORABLE_NOTE] = all(sample.mask is not None for sample in job.held_out)
         predicted, kept = _predict(job, entry, anew=trained)

@@ -1,0 +1,1 @@
+"""Repeating a run: what its manifest asks for, and what differs afterwards."""

@@ -1,0 +1,51 @@
+"""Whether what a stage started from, data and weights, is still what the manifest recorded by hash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from recam_cli.core.data.registry import open_dataset
+from recam_cli.core.errors import RecamError
+from recam_cli.core.models.boundary_files import boundary_digest
+from recam_cli.core.models.weights import find_weights
+from recam_cli.core.rerun.steps import Step
+from recam_cli.core.runs.files import sha256_of
+
+
+def changes_of(step: Step) -> Iterator[str]:
+    """Yield in words what is missing or differs from what `step` was made of; other stages' files do not count."""
+    settings, inputs = step.resolved.settings, step.entry.inputs
+    if "data" in inputs:
+        where = getattr(settings, "data", settings)
+        place = f"the data of {step.stage} ({where.dataset}, {where.data_root or 'default folder'}, {settings.split})"
+        yield from _change(place, inputs["data"], lambda: open_dataset(where, settings.split).fingerprint())
+    if step.kind == "train-cls":
+        place = f"the weights {settings.weights} of {step.stage}"
+        yield from _change(place, inputs.get("weights"), lambda: _weights(settings))
+    if step.kind == "make-masks":
+        yield from _given_networks(step)
+
+
+def _given_networks(step: Step) -> Iterator[str]:
+    """Yield what is wrong with networks that were given, not trained by the run."""
+    settings, walk = step.resolved.settings, step.walk
+    for kind, digest in (("irn", boundary_digest), ("psa", sha256_of)):
+        path = getattr(settings, f"{kind}_weights")
+        if path is not None and walk is not None and kind in walk.inputs:
+            yield from _change(f"{path} of {step.stage}", walk.inputs[kind], lambda d=digest, p=path: d(p))  # type: ignore[misc]
+
+
+def _weights(settings: Any) -> str:
+    found = find_weights(settings.backbone, settings.weights)
+    return found.sha256 or found.origin
+
+
+def _change(place: str, then: str | None, now: Callable[[], str]) -> Iterator[str]:
+    try:
+        found = now()
+    except (RecamError, OSError) as error:
+        yield f"{place} cannot be read: {error.message if isinstance(error, RecamError) else error.strerror}"
+        return
+    if then is not None and found != then:
+        yield f"{place} changed since, {then[:12]} → {found[:12]}"
