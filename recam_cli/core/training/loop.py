@@ -21,7 +21,7 @@ from recam_cli.core.training.loader import (
     epoch_batches,
     load_batches,
 )
-from recam_cli.core.training.not_finite import Fault, facts_of, fault_of_losses, fault_of_step, tensors_of
+from recam_cli.core.training.not_finite import Fault, StepGuard, facts_of, fault_of_losses, tensors_of
 from recam_cli.core.training.schedule import set_rates
 from recam_cli.core.training.snapshots import Position, Snapshots, generators
 
@@ -112,12 +112,13 @@ class Loop:
         """
         at = Position() if self.snapshots is None else self.snapshots.begin(self.title, self.optimiser)
         full = batches_per_epoch(len(self.data), self.batch_size)
+        guard = StepGuard(self.optimiser)
         with self.reporter.track(self.title, self.total_batches * self.batch_size, "image") as progress:
             if at.done:
                 progress.advance(at.done * self.batch_size)
             while at.epoch < self.epochs and at.epoch * full < self.total_batches:
                 begun = time.monotonic() - at.seconds
-                self._epoch(at, losses, progress, begun)
+                self._epoch(at, losses, progress, begun, guard)
                 factor = self.schedule(at.done - 1, self.total_batches)
                 extra = after_epoch(at.epoch)
                 seconds = round(time.monotonic() - begun, 3)
@@ -134,13 +135,15 @@ class Loop:
                     self.snapshots.keep(at, gradients=self._gradients_wait(at.done))
         return at.means
 
-    def _epoch(self, at: Position, losses: Callable[[Batch], Losses], progress: Progress, begun: float) -> None:
+    def _epoch(
+        self, at: Position, losses: Callable[[Batch], Losses], progress: Progress, begun: float, guard: StepGuard
+    ) -> None:
         """Train for what is left of an epoch, and move `at` to the start of the next."""
         first = at.epoch * batches_per_epoch(len(self.data), self.batch_size)
         keys = epoch_batches(len(self.data), self.batch_size, self.data.seed, self.first_epoch + at.epoch)
         keys = keys[: self.total_batches - first]
         for batch in load_batches(self.data, keys[at.done - first :], self.workers):
-            parts = self._step(batch, losses, at.epoch, at.done)
+            parts = self._step(batch, losses, at.epoch, at.done, guard)
             at.done += 1
             for name, value in parts.items():
                 at.sums[name] = at.sums.get(name, 0.0) + value
@@ -160,7 +163,9 @@ class Loop:
         """Return whether gradients of some of the first `done` batches are not applied yet."""
         return done % self.accumulate != 0 and done != self.total_batches
 
-    def _step(self, batch: Batch, losses: Callable[[Batch], Losses], epoch: int, done: int) -> dict[str, float]:
+    def _step(
+        self, batch: Batch, losses: Callable[[Batch], Losses], epoch: int, done: int, guard: StepGuard
+    ) -> dict[str, float]:
         if done % self.accumulate == 0:
             set_rates(self.optimiser, self.schedule(done, self.total_batches))
             self.optimiser.zero_grad(set_to_none=True)
@@ -173,7 +178,7 @@ class Loop:
         fault = fault_of_losses(total, parts)
         if fault is None:
             (result.total / self.accumulate).backward()  # type: ignore[no-untyped-call]
-            fault = fault_of_step(self.optimiser, applies=applies)
+            fault = guard.fault(applies=applies)
         if fault is not None:
             raise self._stopped_by(fault, batch, {"loss": total, **parts}, drawn, epoch, done)
         if applies:

@@ -44,37 +44,52 @@ def fault_of_losses(total: float, parts: Mapping[str, float]) -> Fault | None:
     return None if wrong is None else Fault(f"the loss {wrong} became {parts[wrong]}")
 
 
-def fault_of_step(optimiser: Optimizer, *, applies: bool) -> Fault | None:
-    """Return what is wrong with the gradients, or with the step of SGD that is to follow; None where all is finite.
+class StepGuard:
+    """Looks at the gradients before each step of SGD, and at what the step would make of the weights.
 
-    Norms bound every value from above, so that finite norms of gradient, parameter and momentum prove that the step
-    leaves finite weights. All are read in one pass and brought over at once.
+    A tensor's norm bounds its values from above. Weights and momentum are read once: a step moves the bounds of both by
+    no more than the gradients' norms say, so that these alone are read from then on, in one pass, and brought over at
+    once. Only where a bound comes near the largest number are weights and momentum read anew.
 
     Args:
-        optimiser: whose parameters have gradients.
-        applies: whether the step follows now, or gradients are gathered further.
+        optimiser: whose parameters are looked at; from the first call on, only its own steps may change them.
     """
-    owners = [(p, group) for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
-    parameters = [parameter for parameter, _ in owners]
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    moments = [optimiser.state.get(parameter, {}).get("momentum_buffer") for parameter in parameters]
-    moved = [moment for moment in moments if moment is not None]
-    with torch.no_grad():
-        bounds = iter(_bounds([*gradients, *parameters, *moved] if applies else gradients))
-    slopes = [next(bounds) for _ in gradients]
-    wrong = tuple(p for p, slope in zip(parameters, slopes, strict=True) if not math.isfinite(slope))
-    if wrong:
-        return Fault(f"{len(wrong)} of {len(parameters)} gradients became NaN or infinite", wrong)
-    if not applies:
+
+    def __init__(self, optimiser: Optimizer) -> None:
+        self._optimiser = optimiser
+        self._reach: dict[nn.Parameter, tuple[float, float]] = {}
+
+    def fault(self, *, applies: bool) -> Fault | None:
+        """Return what is wrong with the gradients or the step; None proves that the step leaves finite weights.
+
+        Args:
+            applies: whether the step follows now, or gradients are gathered further.
+        """
+        groups = {p: group for group in self._optimiser.param_groups for p in group["params"] if p.grad is not None}
+        slopes = dict(zip(groups, _bounds([p.grad for p in groups if p.grad is not None]), strict=True))
+        wrong = tuple(p for p, slope in slopes.items() if not math.isfinite(slope))
+        if wrong:
+            return Fault(f"{len(wrong)} of {len(groups)} gradients became NaN or infinite", wrong)
+        if not applies:
+            return None
+        self._read([p for p in groups if p not in self._reach])
+        moved = {p: _moved(group, slopes[p], *self._reach[p]) for p, group in groups.items()}
+        if near := [p for p, reach in moved.items() if not max(reach) < _LARGEST]:
+            self._read(near)
+            moved |= {p: _moved(groups[p], slopes[p], *self._reach[p]) for p in near}
+        wrong = tuple(p for p, reach in moved.items() if not max(reach) < _LARGEST)
+        if wrong:
+            return Fault(f"the step would make {len(wrong)} of {len(groups)} weights infinite", wrong)
+        self._reach |= moved
         return None
-    sizes = [next(bounds) for _ in parameters]
-    speeds = [0.0 if moment is None else next(bounds) for moment in moments]
-    wrong = tuple(
-        p
-        for (p, group), slope, size, speed in zip(owners, slopes, sizes, speeds, strict=True)
-        if not _stays_finite(group, slope, size, speed)
-    )
-    return Fault(f"the step would make {len(wrong)} of {len(parameters)} weights infinite", wrong) if wrong else None
+
+    def _read(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Bound the values of parameters, and of their momentum, as they are."""
+        moments = {p: self._optimiser.state.get(p, {}).get("momentum_buffer") for p in parameters}
+        moving = {p: moment for p, moment in moments.items() if moment is not None}
+        sizes = _bounds(list(parameters))
+        speeds = dict(zip(moving, _bounds(list(moving.values())), strict=True))
+        self._reach |= {p: (size, speeds.get(p, 0.0)) for p, size in zip(parameters, sizes, strict=True)}
 
 
 def facts_of(fault: Fault, model: nn.Module, losses: Mapping[str, float]) -> dict[str, Any]:
@@ -92,12 +107,13 @@ def tensors_of(batch: Batch) -> dict[str, Tensor]:
     return {f"batch.{name}": tensor for name, tensor in batch._asdict().items()}
 
 
-def _stays_finite(group: Mapping[str, Any], slope: float, size: float, speed: float) -> bool:
-    """Return whether a step of SGD leaves a parameter finite, from bounds of gradient, value and momentum."""
-    pull = group.get("momentum", 0.0) * speed + slope + group["weight_decay"] * size
-    return bool(pull < _LARGEST and size + group["lr"] * pull < _LARGEST)
+def _moved(group: Mapping[str, Any], slope: float, size: float, speed: float) -> tuple[float, float]:
+    """Return the bounds of value and momentum after a step of SGD, from those of gradient, value and momentum."""
+    speed = group.get("momentum", 0.0) * speed + slope + group["weight_decay"] * size
+    return size + group["lr"] * speed, speed
 
 
+@torch.no_grad()
 def _bounds(tensors: Sequence[Tensor]) -> list[float]:
     """Return for each tensor a number that no absolute value of it exceeds, not finite only where a value is not."""
     if not tensors:

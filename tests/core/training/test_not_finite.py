@@ -17,7 +17,7 @@ from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.groups import DataSettings
 from recam_cli.core.training.loader import TrainingImages
 from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, sgd
-from recam_cli.core.training.not_finite import NAME, fault_of_losses, fault_of_step
+from recam_cli.core.training.not_finite import NAME, StepGuard, fault_of_losses
 from recam_cli.core.training.schedule import poly
 from recam_cli.core.training.snapshot_files import SnapshotFolder, read_snapshot
 from recam_cli.core.training.snapshots import Snapshots
@@ -172,16 +172,17 @@ def test_a_single_value_that_is_not_finite_is_found_anywhere(value, place):
     weight = nn.Parameter(torch.ones(3, 4))
     weight.grad = torch.ones(3, 4)
     optimiser = sgd([ParameterGroup([weight], 0.1, 0.0)], 0.0)
-    assert fault_of_step(optimiser, applies=True) is None
+    guard = StepGuard(optimiser)
+    assert guard.fault(applies=True) is None
     weight.grad.view(-1)[place] = value
-    assert fault_of_step(optimiser, applies=False).parameters == (weight,)
+    assert guard.fault(applies=False).parameters == (weight,)
 
 
 def test_large_gradients_whose_squares_overflow_are_no_fault():
     weight = nn.Parameter(torch.ones(3))
     weight.grad = torch.full((3,), 1e30)
     optimiser = sgd([ParameterGroup([weight], 0.1, 0.0)], 0.0)
-    assert fault_of_step(optimiser, applies=True) is None
+    assert StepGuard(optimiser).fault(applies=True) is None
 
 
 @pytest.mark.parametrize(("rate", "momentum", "decay"), [(1e3, 0.0, 0.0), (1e5, 0.9, 1e-4), (1.0, 0.9, 1e-4)])
@@ -190,12 +191,33 @@ def test_no_step_that_passes_leaves_a_weight_infinite(rate, momentum, decay):
     for power in range(28, 39):
         weight = nn.Parameter(torch.randn(64, generator=draw) * 10.0**power)
         optimiser = sgd([ParameterGroup([weight], rate, decay)], momentum)
+        guard = StepGuard(optimiser)
         for _ in range(20):
             weight.grad = torch.randn(64, generator=draw) * 10.0 ** (power - 3)
-            if fault_of_step(optimiser, applies=True) is not None:
+            if guard.fault(applies=True) is not None:
                 break
             optimiser.step()
             assert bool(weight.isfinite().all())
+
+
+def test_steps_whose_bounds_grow_beyond_all_numbers_but_not_their_weights_pass():
+    """The weight goes to and fro: the sum of its steps is larger than any number, itself it never is."""
+    weight = nn.Parameter(torch.zeros(3))
+    optimiser = sgd([ParameterGroup([weight], 1.0, 0.0)], 0.0)
+    guard = StepGuard(optimiser)
+    for number in range(12):
+        weight.grad = torch.full((3,), 5e37 * (-1) ** number)
+        assert guard.fault(applies=True) is None
+        optimiser.step()
+    assert float(weight.detach().abs().max()) == 0
+
+
+def test_a_training_that_goes_on_looks_at_its_momentum_first():
+    weight = nn.Parameter(torch.zeros(3))
+    weight.grad = torch.ones(3)
+    optimiser = sgd([ParameterGroup([weight], 10.0, 0.0)], 0.9)
+    optimiser.state[weight]["momentum_buffer"] = torch.full((3,), 1e38)
+    assert "would make 1 of 1 weights infinite" in StepGuard(optimiser).fault(applies=True).what
 
 
 def test_losses_are_told_by_name():
