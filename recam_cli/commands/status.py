@@ -18,7 +18,7 @@ def _execute(call: Call) -> None:
     run = Run.open(call.run_path)
     stages = {
         name: {
-            "state": entry.state,
+            "state": run.state(name),
             "seconds": entry.seconds,
             "started": entry.started,
             "metrics": entry.metrics,
@@ -41,7 +41,7 @@ def _execute(call: Call) -> None:
 
 def _state(run: Run, stage: str) -> str:
     changed = run.outdated(stage)
-    return run.manifest.stages[stage].state if changed is None else f"outdated by {changed}"
+    return run.state(stage) if changed is None else f"outdated by {changed}"
 
 
 def _headline(metrics: dict[str, Any]) -> str:

@@ -52,7 +52,7 @@ class MaskWork:
         images: the split.
         suffix: of the variant's stages and folders, "" or "-cam".
         seeds: folder of the split's seeds, `<id>.npz`.
-        inputs: the seeds' fingerprint, by the name of their stage.
+        inputs: the fingerprint of the seeds by the name of their stage, and the hash of their content.
     """
 
     resolved: Resolved[MakeMasksSettings]

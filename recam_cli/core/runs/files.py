@@ -6,11 +6,14 @@ the target, so that a reader (or a run resumed after a crash) sees the old file 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,29 +22,44 @@ from recam_cli.core.errors import RunError
 
 TEMPORARY_SUFFIX = ".partial"
 _HASH_BLOCK = 1 << 20
+_LOG_BLOCK = 1 << 16
+_READERS = 8
+_LEFTOVER = re.compile(rf"\..+\.(\d+)-[0-9a-f]{{8}}{re.escape(TEMPORARY_SUFFIX)}")
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Yield a binary file that becomes `path` when the block ends without an error.
 
+    A crash between any two of the steps leaves the old file or the new one, and at most a leftover that `sweep` takes
+    away.
+
     Raises:
         RunError: the folder cannot be written (full disk, no permission, vanished folder).
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
+        _make_folder(path.parent)
+        with _open_new(temporary) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+            _sync_file(file)
+        _take_place(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what writers that were killed left in `folder` and below; those that live keep their files."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            found = _LEFTOVER.fullmatch(name) if name.endswith(TEMPORARY_SUFFIX) else None
+            if found is not None and not _alive(int(found[1])):
+                with suppress(OSError):
+                    (Path(place) / name).unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -61,11 +79,20 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line to a log such as `metrics.jsonl` with a single system call; errors as `atomic_file`."""
+    """Append one line to a log such as `metrics.jsonl`, whole or not at all; errors as `atomic_file`.
+
+    A last line without its end, as a power cut leaves it, never counted and is taken away.
+    """
+    data = line.encode("utf-8") + b"\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab", buffering=0) as file:
-            file.write(line.encode("utf-8") + b"\n")
+        _make_folder(path.parent)
+        with path.open("a+b", buffering=0) as file:
+            size = _whole_lines(file)
+            file.truncate(size)
+            if file.write(data) != len(data):  # the disk became full
+                file.truncate(size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            _sync_file(file)
     except OSError as error:
         raise _cannot_write(path, error) from error
 
@@ -79,15 +106,58 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def sha256_of_all(paths: Iterable[Path]) -> list[str]:
+    """Return the hashes of many files, read by several threads (some 1 GB/s); "" for one that cannot be read.
+
+    Whoever reads that one next tells what is wrong with it.
+    """
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(_sha256_or_nothing, paths))
+
+
 def fingerprint(value: Any) -> str:
     """Return a short, stable hash of a JSON-like value: equal values, equal fingerprints."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
+def _sha256_or_nothing(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError:
+        return ""
+
+
 def _cannot_write(path: Path, error: OSError) -> RunError:
     reason = error.strerror or str(error)
     return RunError(f"cannot write {path}: {reason}", remedy="Free space, mend permissions, or choose another folder")
+
+
+# The steps of a write, by name; the tests end the process before, within and after each.
+
+
+def _make_folder(folder: Path) -> None:
+    """Make `folder` and what lies above it; each new one is synced into the one above."""
+    missing = []
+    while not folder.is_dir() and folder != folder.parent:
+        missing.append(folder)
+        folder = folder.parent
+    for new in reversed(missing):
+        new.mkdir(exist_ok=True)
+        _sync_folder(new.parent)
+
+
+def _open_new(path: Path) -> BinaryIO:
+    return path.open("xb")
+
+
+def _sync_file(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _take_place(temporary: Path, path: Path) -> None:
+    temporary.replace(path)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -98,3 +168,26 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _whole_lines(file: BinaryIO) -> int:
+    """Return the size of a file up to the end of its last whole line."""
+    size = file.seek(0, os.SEEK_END)
+    while size:
+        begin = max(0, size - _LOG_BLOCK)
+        file.seek(begin)
+        end = file.read(size - begin).rfind(b"\n")
+        if end >= 0:
+            return begin + end + 1
+        size = begin
+    return 0
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from recam_cli.core.errors import RunError
-from recam_cli.core.runs.files import TEMPORARY_SUFFIX, write_json
+from recam_cli.core.runs.files import sweep, write_json
 
 FINGERPRINT_NAME = ".fingerprint.json"
 _DIFFERENCES_SHOWN = 6
@@ -87,8 +87,7 @@ class ItemFolder:
         self._refuse_others()
         try:
             for folder in self._folders:
-                for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
-                    leftover.unlink(missing_ok=True)
+                sweep(folder)
             moved = self._move_aside()
         except OSError as error:
             raise RunError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -14,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from recam_cli.core.errors import RecamError, RunError
-from recam_cli.core.runs.files import append_line, fingerprint, sha256_of, write_bytes
-from recam_cli.core.runs.lock import LOCK_NAME, locked
+from recam_cli.core.runs.files import append_line, fingerprint, sha256_of, sha256_of_all, sweep, write_bytes
+from recam_cli.core.runs.lock import LOCK_NAME, in_use, locked
 from recam_cli.core.runs.manifest import MANIFEST_NAME, Manifest, Output, StageEntry
 from recam_cli.core.runs.versions import versions
 from recam_cli.core.settings.declare import as_plain, settings_of
@@ -83,7 +82,7 @@ class Run:
                 aside.mkdir()
                 for left in list(path.iterdir()):
                     if left.name == MANIFEST_NAME:
-                        shutil.copy2(left, aside)  # the run is never without a manifest
+                        write_bytes(aside / left.name, left.read_bytes())  # the run is never without a manifest
                     elif left.name != LOCK_NAME and not left.name.startswith(_UNFINISHED):
                         left.rename(aside / left.name)
             except OSError as error:
@@ -117,6 +116,11 @@ class Run:
         """Return the stage's entry if it is done, else None."""
         entry = self.manifest.stages.get(stage)
         return entry if entry is not None and entry.state == "done" else None
+
+    def state(self, stage: str) -> str:
+        """Return the state of a recorded stage: as in its entry, but "killed" where none is left that runs it."""
+        state = self.manifest.stages[stage].state
+        return "killed" if state == "running" and not in_use(self.path) else state
 
     def require(self, stage: str) -> StageEntry:
         """Return the entry of a finished stage.
@@ -192,6 +196,7 @@ class Run:
             The entry, for the block to fill `outputs`, `metrics` and `notes`.
         """
         with locked(self.path):
+            sweep(self.path)
             self.manifest = Manifest.load(self.path)
             entry = StageEntry(
                 command=shlex.join(["recam", *sys.argv[1:]]),
@@ -256,7 +261,7 @@ class Run:
             path=self._relative(path),
             count=len(files),
             bytes=sum(f.stat().st_size for f in files),
-            sha256=fingerprint([[f.name, sha256_of(f)] for f in files]),
+            sha256=fingerprint([[f.name, digest] for f, digest in zip(files, sha256_of_all(files), strict=True)]),
         )
 
     def _relative(self, path: Path) -> str:

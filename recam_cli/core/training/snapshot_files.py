@@ -21,7 +21,7 @@ from torch import Tensor
 
 from recam_cli.core.errors import RunError
 from recam_cli.core.reporter import Reporter
-from recam_cli.core.runs.files import TEMPORARY_SUFFIX, atomic_file
+from recam_cli.core.runs.files import atomic_file
 from recam_cli.core.runs.items import differences_in_words, names_aside
 
 FOLDER = "snapshots"
@@ -137,11 +137,6 @@ class SnapshotFolder:
     def clear(self) -> None:
         """Delete the snapshots, half-written ones among them."""
         shutil.rmtree(self.path, ignore_errors=True)
-
-    def sweep(self) -> None:
-        """Delete half-written files, as a kill leaves them."""
-        for leftover in self.path.glob(f".*{TEMPORARY_SUFFIX}"):
-            leftover.unlink(missing_ok=True)
 
     def set_aside(self) -> Path | None:
         """Move snapshots of an unfinished training to `<folder>.old-<n>`; return where, or None if there are none.

@@ -91,7 +91,6 @@ class Snapshots:
             RunError: the snapshot does not fit the network, or nothing can be written.
         """
         self._phase, self._optimiser = phase, optimiser
-        self.folder.sweep()
         found, self._found = self._found, None
         if found is None or found.facts["phase"] != phase:
             self.keep(position := Position())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from recam_cli.core.errors import ExitCode, RunError, UsageError
-from recam_cli.core.runs.files import atomic_file, sha256_of, write_json, write_text
+from recam_cli.core.runs.files import sha256_of, write_text
 from recam_cli.core.runs.manifest import Manifest
 from recam_cli.core.runs.run import Run, newest_run, result_settings, stage_fingerprint
 from recam_cli.core.settings.declare import setting
@@ -101,28 +101,6 @@ def test_damaged_manifests_exit_4_and_are_named(tmp_path, text):
     with pytest.raises(RunError, match=r"manifest\.json") as caught:
         Run.open(tmp_path)
     assert caught.value.exit_code == ExitCode.BAD_RUN
-
-
-def test_an_interrupted_write_leaves_the_old_file_and_no_rest(tmp_path):
-    path = tmp_path / "a.txt"
-    write_text(path, "old")
-    with pytest.raises(KeyboardInterrupt), atomic_file(path) as file:
-        file.write(b"new, but cut")
-        raise KeyboardInterrupt
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
-
-
-def test_a_folder_that_cannot_be_written_is_a_run_error(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(RunError, match="cannot write"):
-        write_text(tmp_path / "file" / "a.txt", "x")
-
-
-def test_json_is_never_nan(tmp_path):
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(tmp_path / "a.json", float("nan"))
-    assert not (tmp_path / "a.json").exists()
 
 
 def test_log_lines_are_whole_json(tmp_path):

@@ -1,0 +1,39 @@
+"""Ends this process (SIGKILL) at a named moment of a write."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from recam_cli.core.runs import files
+
+MOMENTS = ("opened", "half", "written", "synced", "replaced", "folder synced")
+"""The temporary file is there / holds half of the data / holds all / is on disk / has its name / and that, too, is."""
+
+
+def arm(moment: str, at: int, number: int = signal.SIGKILL) -> None:
+    """Let the `at`-th write from here (counted from 1) end the process at `moment`."""
+    step, half, before = {
+        "opened": ("_open_new", False, False),
+        "half": ("_sync_file", True, True),
+        "written": ("_sync_file", False, True),
+        "synced": ("_sync_file", False, False),
+        "replaced": ("_take_place", False, False),
+        "folder synced": ("_sync_folder", False, False),
+    }[moment]
+    original, calls = getattr(files, step), 0
+
+    def counted(*arguments):
+        nonlocal calls
+        calls += 1
+        if calls == at and half:
+            arguments[0].flush()
+            arguments[0].truncate(arguments[0].tell() // 2)
+        if calls == at and before:
+            os.kill(os.getpid(), number)
+        result = original(*arguments)
+        if calls == at and not before:
+            os.kill(os.getpid(), number)
+        return result
+
+    setattr(files, step, counted)
