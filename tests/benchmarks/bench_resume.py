@@ -10,6 +10,7 @@ import shutil
 import numpy as np
 import pytest
 
+from tests.helpers.crash import MOMENTS
 from tests.helpers.kills import drive, left_by, survive
 from tests.helpers.tiny_data import make_custom
 from tests.helpers.tiny_run import make_run
@@ -27,13 +28,18 @@ def test_kills_survived(tmp_path, stage, workers):
     prepare(stage, tmp_path, whole)
     assert drive(whole, *begin).code == 0
     wanted, rng, tried, survived = left_by(whole / "run"), np.random.default_rng(0), 0, 0
+    within = 0
     while tried < KILLS:
         prepare(stage, tmp_path, killed)
-        moments = [("step" if rng.random() < 0.7 else "fsync", int(rng.integers(1, 7))) for _ in range(SERIES)]
+        moments = [
+            ("step" if rng.random() < 0.5 else str(rng.choice(MOMENTS)), rng.integers(1, 7)) for _ in range(SERIES)
+        ]
         kills = survive(killed, begin, resume, moments)
-        tried += kills
-        survived += kills if left_by(killed / "run") == wanted else 0
-        print(f"\n{stage}, {workers} workers: {survived} of {tried} kills survived", flush=True)
+        tried, within = tried + len(kills), within + sum(moment != "step" for moment in kills)
+        survived += len(kills) if left_by(killed / "run") == wanted else 0
+        print(
+            f"\n{stage}, {workers} workers: {survived} of {tried} kills survived, {within} within a write", flush=True
+        )
     assert survived == tried
 
 

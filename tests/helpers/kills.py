@@ -9,7 +9,6 @@ import json
 import multiprocessing
 import os
 import re
-import shutil
 import signal
 import sys
 from collections.abc import Iterable
@@ -18,10 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tests.helpers import crash
+
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["recam_cli.stages.train_cls", "recam_cli.stages.train_seg", "recam_cli.stages.irn"])
 _TIMINGS = ("started", "created", "seconds")
-Moment = Literal["step", "fsync"]
+Moment = Literal["step", "opened", "half", "written", "synced", "replaced", "folder synced"]
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,7 @@ def drive(
 ) -> Ended:
     """Run `recam` with the arguments in `folder`; send the signal at the `kill_at`-th moment (from 1), if it comes.
 
-    Moments: "step", before a step of a training; "fsync", where a file is written, but does not have its name yet, or
-    just got it.
+    Moments: "step", before a step of a training; those of a write, as in `tests.helpers.crash`.
     """
     out = folder / "printed.txt"
     words = [str(a) for a in arguments]
@@ -68,9 +68,10 @@ def _work(folder: str, arguments: list[str], out: str, kill_at: int | None, mome
     file = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
     os.dup2(file, 2)
-    if kill_at is not None:
-        owner, name = (Loop, "_step") if moment == "step" else (os, "fsync")
-        setattr(owner, name, _ending(getattr(owner, name), kill_at, number))
+    if kill_at is not None and moment == "step":
+        Loop._step = _ending(Loop._step, kill_at, number)
+    elif kill_at is not None:
+        crash.arm(moment, kill_at, number)
     sys.argv = ["recam", *arguments]
     __main__.main()
 
@@ -101,30 +102,27 @@ def left_by(run: Path) -> dict[str, object]:
     return {"files": files, "log": log, "manifest": _untimed(json.loads((run / "manifest.json").read_text()))}
 
 
-def survive(folder: Path, begin: list, resume: list, moments: Iterable[tuple[Moment, int]]) -> int:
-    """Run `begin`, killed at the first moment, then `resume`, killed at the next, and so on to the end; count kills.
+def survive(folder: Path, begin: list, resume: list, moments: Iterable[tuple[Moment, int]]) -> list[Moment]:
+    """Run `begin`, killed at the first moment, then `resume`, killed at the next, and so on to the end.
 
-    Where a kill came before there was anything to go on from, it begins anew, as the message says.
+    Returns the moments that killed. Where a kill came before there was anything to go on from, it begins anew, as the
+    message says.
     """
-    kills, command = 0, begin
+    kills: list[Moment] = []
+    command = begin
     for moment, at in moments:
         ended = drive(folder, *command, kill_at=at, moment=moment)
         if ended.code == 4 and command is not begin and "has finished" not in ended.text:
             command = begin
             continue
-        if "holds a run already" in ended.text:  # killed before its first stage was noted: to be moved away, it says
-            shutil.rmtree(folder / "run")
-            continue
         if not ended.killed:
             break
-        kills, command = kills + 1, resume
+        kills.append(moment)
+        command = resume
     while (ended := drive(folder, *command)).code == 4:
         if "has finished" in ended.text:  # killed after its last act
             return kills
-        if "holds a run already" in ended.text:
-            shutil.rmtree(folder / "run")
-        else:
-            assert "nothing to resume" in ended.text, ended.text
+        assert "nothing to resume" in ended.text, ended.text
         command = begin
     assert ended.code == 0, ended.text
     return kills

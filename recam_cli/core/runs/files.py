@@ -52,6 +52,11 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
 
 
+def is_leftover(name: str) -> bool:
+    """Return whether a file of this name is what a writer that was killed leaves."""
+    return _LEFTOVER.fullmatch(name) is not None
+
+
 def sweep(folder: Path) -> None:
     """Delete what writers that were killed left in `folder` and below; those that live keep their files."""
     for place, _, names in os.walk(folder):

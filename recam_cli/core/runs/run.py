@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from recam_cli.core.errors import RecamError, RunError
-from recam_cli.core.runs.files import append_line, fingerprint, sha256_of, sha256_of_all, sweep, write_bytes
+from recam_cli.core.runs.files import (
+    append_line,
+    fingerprint,
+    is_leftover,
+    sha256_of,
+    sha256_of_all,
+    sweep,
+    write_bytes,
+)
 from recam_cli.core.runs.lock import LOCK_NAME, in_use, locked
 from recam_cli.core.runs.manifest import MANIFEST_NAME, Manifest, Output, StageEntry
 from recam_cli.core.runs.versions import versions
@@ -65,7 +73,7 @@ class Run:
                 path = RUNS_FOLDER / f"{stamp}-{serial}"
         if _only_begun(path):
             return cls._begin_anew(path)
-        if path.is_file() or (path.is_dir() and any(p.name != "run.lock" for p in path.iterdir())):
+        if path.is_file() or (path.is_dir() and not all(_of_no_stage(p) for p in path.iterdir())):
             what = "a run" if (path / MANIFEST_NAME).is_file() else "something other than a run"
             raise RunError(f"{path} holds {what} already", remedy="Choose another --run, or move it away")
         run = cls(path, Manifest(created=_now()))
@@ -308,6 +316,13 @@ def _as_begun(entry: StageEntry, begun: StageEntry) -> None:
     for name, source in begun.sources.items():
         if name in entry.sources and begun.settings.get(name) == entry.settings.get(name):
             entry.sources[name] = source
+
+
+def _of_no_stage(path: Path) -> bool:
+    """Return whether a run that was killed before its first stage leaves such a file."""
+    if path.name == MANIFEST_NAME:
+        return not Manifest.load(path.parent).stages
+    return path.name == LOCK_NAME or is_leftover(path.name)
 
 
 def _only_begun(path: Path) -> bool:

@@ -64,7 +64,8 @@ def test_the_fingerprint_follows_what_changes_results_only():
 
 
 def test_a_folder_with_something_in_it_is_never_made_a_run(tmp_path):
-    Run.create(tmp_path / "run")
+    with Run.create(tmp_path / "run").stage("train-cls", _resolved()):
+        pass
     with pytest.raises(RunError, match="a run already"):
         Run.create(tmp_path / "run")
     (tmp_path / "other").mkdir()
@@ -127,6 +128,19 @@ def test_a_run_whose_training_never_finished_is_begun_anew_and_nothing_of_it_los
         assert Manifest.load(again.path).stages == {}
         assert not (again.path / "classifier").exists()
         _fail(again)
+
+
+def test_a_run_that_was_killed_before_its_first_stage_is_begun_as_if_it_were_not_there(tmp_path):
+    run = Run.create(tmp_path / "run")
+    (run.path / ".manifest.json.999999999-0123abcd.partial").write_text("{")
+    (run.path / "run.lock").touch()
+    again = Run.create(tmp_path / "run")
+    assert (again.set_aside, again.manifest.stages) == (None, {})
+    (run.path / "manifest.json").unlink()
+    assert Run.create(tmp_path / "run").set_aside is None
+    (run.path / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="holds a run already"):
+        Run.create(tmp_path / "run")
 
 
 def test_a_training_that_still_goes_on_is_not_begun_anew(tmp_path):
