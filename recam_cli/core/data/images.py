@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from recam_cli.core.data.limits import MAX_PIXELS
 from recam_cli.core.data.palette import PALETTE
@@ -26,6 +27,8 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 PHOTO_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _ORIENTATION_TAG = 0x0112
+_NOTE = "recam"
+"""Keyword of the PNG's text chunk."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -175,12 +178,27 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def write_mask(path: Path, mask: np.ndarray) -> None:
-    """Write a uint8 (H, W) mask of class ids as a palette PNG in VOC colours, whole or not at all."""
+def write_mask(path: Path, mask: np.ndarray, *, note: str = "") -> None:
+    """Write a uint8 (H, W) mask of class ids as a palette PNG in VOC colours, whole or not at all.
+
+    Args:
+        path: of the file.
+        mask: its indices.
+        note: says what the mask was made from; kept in the file, for `read_note`.
+    """
     image = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8)).convert("P")
     image.putpalette(PALETTE.tobytes())
+    about = PngInfo()
+    if note:
+        about.add_text(_NOTE, note)
     with atomic_file(path) as file:
-        image.save(file, format="PNG")
+        image.save(file, format="PNG", pnginfo=about)
+
+
+def read_note(path: Path, *, max_pixels: int = MAX_PIXELS) -> str:
+    """Return the note of a mask that `write_mask` wrote, "" where it has none; errors as `read_mask`."""
+    with _open(path, ("PNG",), max_pixels, "mask PNG") as image:
+        return str(image.info.get(_NOTE, ""))
 
 
 def write_grey(path: Path, pixels: np.ndarray) -> None:

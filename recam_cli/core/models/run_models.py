@@ -64,3 +64,9 @@ def run_segmenter(run: Run, suffix: str, device: torch.device) -> tuple[Segmente
     if noted and noted[0] != sha256_of(path):
         raise RunError(f"{path} has changed since train-seg wrote it", remedy="Restore it, or train it again")
     return load_segmenter(path, device)
+
+
+def segmenter_hash(run: Run, suffix: str) -> str:
+    """Return the hash of the segmenter that `run_segmenter` reads, "" without one."""
+    path = find_segmenter(run.path, suffix)
+    return "" if path is None else sha256_of(path)
