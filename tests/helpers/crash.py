@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 from recam_cli.core.runs import files
 
@@ -11,8 +12,8 @@ MOMENTS = ("opened", "half", "written", "synced", "replaced", "folder synced")
 """The temporary file is there / holds half of the data / holds all / is on disk / has its name / and that, too, is."""
 
 
-def arm(moment: str, at: int, number: int = signal.SIGKILL) -> None:
-    """Let the `at`-th write from here (counted from 1) end the process at `moment`."""
+def arm(moment: str, at: int, number: int = signal.SIGKILL, *, within: str = "") -> None:
+    """Let the `at`-th write from here (counted from 1), into a folder named `within`, end the process at `moment`."""
     step, half, before = {
         "opened": ("_open_new", False, False),
         "half": ("_sync_file", True, True),
@@ -25,7 +26,8 @@ def arm(moment: str, at: int, number: int = signal.SIGKILL) -> None:
 
     def counted(*arguments):
         nonlocal calls
-        calls += 1
+        touched = Path(arguments[0] if isinstance(arguments[0], Path) else arguments[0].name)
+        calls += not within or within in touched.parts
         if calls == at and half:
             arguments[0].flush()
             arguments[0].truncate(arguments[0].tell() // 2)

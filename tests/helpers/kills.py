@@ -22,6 +22,7 @@ from tests.helpers import crash
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["recam_cli.stages.train_cls", "recam_cli.stages.train_seg", "recam_cli.stages.irn"])
 _TIMINGS = ("started", "created", "seconds")
+_OF_THE_CALL = ("workers", "made", "kept")
 Moment = Literal["step", "opened", "half", "written", "synced", "replaced", "folder synced"]
 
 
@@ -38,7 +39,12 @@ class Ended:
 
 
 def drive(
-    folder: Path, *arguments: object, kill_at: int | None = None, moment: Moment = "step", number=signal.SIGKILL
+    folder: Path,
+    *arguments: object,
+    kill_at: int | None = None,
+    moment: Moment = "step",
+    within: str = "",
+    number: int = signal.SIGKILL,
 ) -> Ended:
     """Run `recam` with the arguments in `folder`; send the signal at the `kill_at`-th moment (from 1), if it comes.
 
@@ -46,7 +52,7 @@ def drive(
     """
     out = folder / "printed.txt"
     words = [str(a) for a in arguments]
-    process = _SERVER.Process(target=_work, args=(str(folder), words, str(out), kill_at, moment, int(number)))
+    process = _SERVER.Process(target=_work, args=(str(folder), words, str(out), kill_at, moment, within, int(number)))
     process.start()
     process.join(120)
     late = process.is_alive()
@@ -59,7 +65,9 @@ def drive(
     return Ended(process.exitcode, out.read_text(encoding="utf-8"))
 
 
-def _work(folder: str, arguments: list[str], out: str, kill_at: int | None, moment: Moment, number: int) -> None:
+def _work(
+    folder: str, arguments: list[str], out: str, kill_at: int | None, moment: Moment, within: str, number: int
+) -> None:
     from recam_cli import __main__
     from recam_cli.core.training.loop import Loop
 
@@ -71,7 +79,7 @@ def _work(folder: str, arguments: list[str], out: str, kill_at: int | None, mome
     if kill_at is not None and moment == "step":
         Loop._step = _ending(Loop._step, kill_at, number)
     elif kill_at is not None:
-        crash.arm(moment, kill_at, number)
+        crash.arm(moment, kill_at, number, within=within)
     sys.argv = ["recam", *arguments]
     __main__.main()
 
@@ -132,5 +140,5 @@ def _untimed(value):
     if isinstance(value, str):  # the number of workers is free to change
         return re.sub(r" --workers \d+", "", value)
     if isinstance(value, dict):
-        return {k: _untimed(v) for k, v in value.items() if k not in (*_TIMINGS, "workers")}
+        return {k: _untimed(v) for k, v in value.items() if k not in (*_TIMINGS, *_OF_THE_CALL)}
     return [_untimed(v) for v in value] if isinstance(value, list) else value
