@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from recam_cli.core.errors import RunError
 from recam_cli.core.signals import polled, raise_if_signalled
 
 if TYPE_CHECKING:
@@ -190,17 +191,29 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
 
 def leave_closed_pipe() -> NoReturn:
     """End the program in silence: the reader of stdout went away (`recam … | head`), which is no error."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's own flush at exit
+    _drop_stdout()
     sys.exit(CLOSED_PIPE)
 
 
+def _drop_stdout() -> None:
+    """Let the interpreter's own flush at exit succeed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _write(text: str) -> None:
-    """Write to stdout; a reader that went away ends the program here, where Typer and Rich would exit with 1."""
+    """Write to stdout; a reader that went away ends the program here, where Typer and Rich would exit with 1.
+
+    Raises:
+        RunError: what stdout goes to takes no more, e.g. a file on a full disk.
+    """
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         leave_closed_pipe()
+    except OSError as error:
+        _drop_stdout()
+        raise RunError(f"the result cannot be written to stdout: {error.strerror}", remedy="Free space") from error
 
 
 def _figures(figures: dict[str, float]) -> str:

@@ -27,14 +27,16 @@ def arm(moment: str, at: int, number: int = signal.SIGKILL, *, within: str = "")
     def counted(*arguments):
         nonlocal calls
         touched = Path(arguments[0] if isinstance(arguments[0], Path) else arguments[0].name)
-        calls += not within or within in touched.parts
-        if calls == at and half:
+        meant = not within or within in touched.parts
+        calls += meant
+        now = meant and calls == at
+        if now and half:
             arguments[0].flush()
             arguments[0].truncate(arguments[0].tell() // 2)
-        if calls == at and before:
+        if now and before:
             os.kill(os.getpid(), number)
         result = original(*arguments)
-        if calls == at and not before:
+        if now and not before:
             os.kill(os.getpid(), number)
         return result
 
