@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -45,17 +46,26 @@ def drive(
     moment: Moment = "step",
     within: str = "",
     number: int = signal.SIGKILL,
+    out: Path | None = None,
+    seconds: float | None = None,
 ) -> Ended:
     """Run `recam` with the arguments in `folder`; send the signal at the `kill_at`-th moment (from 1), if it comes.
 
+    With `seconds`, it is killed so long after its start instead, whatever it does then, its workers a moment later.
+
     Moments: "step", before a step of a training; those of a write, as in `tests.helpers.crash`.
     """
-    out = folder / "printed.txt"
+    out = out or folder / "printed.txt"
     words = [str(a) for a in arguments]
     process = _SERVER.Process(target=_work, args=(str(folder), words, str(out), kill_at, moment, within, int(number)))
     process.start()
-    process.join(120)
+    process.join(120 if seconds is None else seconds)
     late = process.is_alive()
+    if late and seconds is not None:
+        process.kill()
+        process.join()
+        time.sleep(0.2)
+        late = False
     with suppress(ProcessLookupError):  # what a killed process leaves: its workers
         os.killpg(process.pid or 0, signal.SIGKILL)
     process.join()

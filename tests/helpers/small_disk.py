@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,12 @@ class SmallDisk(type(Path())):
 
     def make_read_only(self) -> None:
         subprocess.run(["mount", "-o", "remount,ro", str(self)], check=True)
+
+    def leave_free(self, kilobytes: int) -> None:
+        """Let so much more be written."""
+        status = os.statvfs(self)
+        used = (status.f_blocks - status.f_bfree) * status.f_frsize >> 10
+        subprocess.run(["mount", "-o", f"remount,rw,size={used + kilobytes}k", str(self)], check=True)
 
 
 @contextmanager

@@ -35,8 +35,32 @@ except ImportError:  # Windows
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
+class Lock:
+    """A lock that is held."""
+
+    def __init__(self, folder: Path, file: TextIO) -> None:
+        self._folder, self._file = folder, file
+
+    def check(self) -> None:
+        """Check that the folder is still the one that was locked.
+
+        Raises:
+            RunError: it was removed, moved or replaced meanwhile.
+        """
+        try:
+            here = (self._folder / LOCK_NAME).stat()
+        except OSError:
+            here = None
+        mine = os.fstat(self._file.fileno())
+        if here is None or (here.st_dev, here.st_ino) != (mine.st_dev, mine.st_ino):
+            raise RunError(
+                f"{self._folder} was removed or replaced while this command worked in it",
+                remedy="Put it back and run the command again",
+            )
+
+
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[Lock]:
     """Hold the folder's lock during the block.
 
     Raises:
@@ -50,7 +74,7 @@ def locked(folder: Path) -> Iterator[None]:
             _take_holder_file(folder)
         try:
             _write_note(file)
-            yield
+            yield Lock(folder, file)
         finally:
             if taken is None:
                 with suppress(OSError):

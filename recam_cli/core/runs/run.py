@@ -22,7 +22,7 @@ from recam_cli.core.runs.files import (
     sweep,
     write_bytes,
 )
-from recam_cli.core.runs.lock import LOCK_NAME, in_use, locked
+from recam_cli.core.runs.lock import LOCK_NAME, Lock, in_use, locked
 from recam_cli.core.runs.manifest import MANIFEST_NAME, Manifest, Output, StageEntry
 from recam_cli.core.runs.versions import versions
 from recam_cli.core.settings.declare import as_plain, settings_of
@@ -54,6 +54,7 @@ class Run:
         self.path = path
         self.manifest = manifest
         self.set_aside: Path | None = None
+        self._locks: list[Lock] = []
 
     @classmethod
     def create(cls, path: Path | None = None) -> Run:
@@ -159,7 +160,13 @@ class Run:
         return None
 
     def log(self, **values: Any) -> None:
-        """Append one line to `metrics.jsonl`."""
+        """Append one line to `metrics.jsonl`.
+
+        Raises:
+            RunError: it cannot be written, or the run's folder has gone.
+        """
+        for lock in self._locks:
+            lock.check()
         append_line(self.path / METRICS_NAME, json.dumps(values, allow_nan=False, ensure_ascii=False))
 
     @property
@@ -203,7 +210,8 @@ class Run:
         Yields:
             The entry, for the block to fill `outputs`, `metrics` and `notes`.
         """
-        with locked(self.path):
+        with locked(self.path) as lock:
+            self._locks.append(lock)
             sweep(self.path)
             self.manifest = Manifest.load(self.path)
             entry = StageEntry(
@@ -229,6 +237,8 @@ class Run:
                 entry.error = str(error) if isinstance(error, RecamError) else type(error).__name__
                 raise
             finally:
+                self._locks.pop()
+                lock.check()
                 entry.seconds = round(time.monotonic() - begun, 3)
                 self.manifest.next_command = self.next_command()
                 self.manifest.save(self.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -185,6 +186,18 @@ def test_after_the_evaluation_or_where_none_is_possible_the_report_comes_next(tm
     with run.stage("evaluate-segmentation-val", _resolved()):
         pass
     assert run.next_command() == f"recam report --run {run.path}"
+
+
+def test_a_run_that_vanishes_while_a_stage_works_in_it_is_told_and_not_written_anew(tmp_path):
+    run = Run.create(tmp_path / "run")
+    with pytest.raises(RunError, match="run was removed or replaced"), run.stage("train-cls", _resolved()):
+        shutil.rmtree(run.path)
+    assert not run.path.exists()
+    run = Run.create(tmp_path / "run")
+    with pytest.raises(RunError, match="was removed or replaced"), run.stage("train-cls", _resolved()):
+        run.path.rename(tmp_path / "elsewhere")
+        run.log(step=1)
+    assert not run.path.exists()
 
 
 def test_a_run_or_log_that_cannot_be_written_is_a_run_error(tmp_path):
