@@ -23,6 +23,7 @@ from recam_cli.core.models.segmenters import Segmenter
 from recam_cli.core.models.upscale import upscaled_mask
 from recam_cli.core.report.overlay import mask_overlay
 from recam_cli.core.reporter import Reporter
+from recam_cli.core.runs.commits import Commits
 from recam_cli.core.runs.files import fingerprint, sha256_of_all, sweep
 from recam_cli.core.runs.run import Run
 from recam_cli.core.runs.variants import command, variant_suffix
@@ -211,15 +212,16 @@ class _Predictor:
         failed: list[Failure] = []
         overlays = 0
         todo = {t.photo.path: t for t in targets if not self._finished(t)}
-        with reporter.track("Predicting", len(targets)) as progress:
+        with Commits() as commits, reporter.track("Predicting", len(targets)) as progress:
             for target in targets:
                 if target.photo.path not in todo:
                     self._guarded(target, None, predicted, failed, reporter)
                     progress.advance()
             photos = read_ahead(list(todo), max_pixels=self.settings.max_pixels, workers=self.settings.workers)
             for path, image in photos:
-                if self._guarded(todo[path], image, predicted, failed, reporter):
-                    overlays += self.settings.overlay
+                with commits.item():
+                    done = self._guarded(todo[path], image, predicted, failed, reporter)
+                overlays += done and self.settings.overlay
                 progress.advance()
         order = [t.photo.path for t in targets if t.photo.path in predicted]
         return PredictResult(folder, tuple(predicted[path] for path in order), tuple(failed), overlays)

@@ -23,6 +23,7 @@ from recam_cli.core.models.segmenter_start import find_start, resolve_backbone, 
 from recam_cli.core.models.segmenters import build_segmenter
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.classes import require_classes
+from recam_cli.core.runs.commits import Commits
 from recam_cli.core.runs.files import fingerprint
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.manifest import StageEntry
@@ -359,7 +360,7 @@ def _predict(job: _Job, entry: StageEntry, *, anew: bool) -> tuple[int, int]:
     todo: list[Sample] = [s for s in held_out if anew or not folder.done(s.id)]
     segmenter, _ = load_segmenter(job.path, job.device)
     read = read_batches(todo, settings.predict_batch_size, max_pixels=settings.max_pixels, workers=settings.workers)
-    with job.reporter.track(f"Predicting {held_out.split}", len(todo)) as progress:
+    with Commits() as commits, job.reporter.track(f"Predicting {held_out.split}", len(todo)) as progress:
         for batch in read:
             masks = predict_masks(
                 segmenter,
@@ -370,7 +371,8 @@ def _predict(job: _Job, entry: StageEntry, *, anew: bool) -> tuple[int, int]:
                 precision=job.precision,
             )
             for sample, mask in zip(batch.samples, masks, strict=True):
-                write_mask(folder.file(sample.id), mask)
+                with commits.item():
+                    write_mask(folder.file(sample.id), mask)
             progress.advance(len(masks))
     entry.outputs[PREDICTIONS] = job.run.output_of_folder(folder.path, "*.png")
     return len(todo), len(held_out) - len(todo)

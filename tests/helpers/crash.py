@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from recam_cli.core.runs import files
+from recam_cli.core.runs import commits, files
 
 MOMENTS = ("opened", "half", "written", "synced", "replaced", "folder synced")
 """The temporary file is there / holds half of the data / holds all / is on disk / has its name / and that, too, is."""
@@ -22,6 +22,7 @@ def arm(moment: str, at: int, number: int = signal.SIGKILL, *, within: str = "")
         "replaced": ("_take_place", False, False),
         "folder synced": ("_sync_folder", False, False),
     }[moment]
+    commits.THREADS = 1  # writes in order
     original, calls = getattr(files, step), 0
 
     def counted(*arguments):
@@ -32,7 +33,7 @@ def arm(moment: str, at: int, number: int = signal.SIGKILL, *, within: str = "")
         now = meant and calls == at
         if now and half:
             arguments[0].flush()
-            arguments[0].truncate(arguments[0].tell() // 2)
+            arguments[0].truncate(os.fstat(arguments[0].fileno()).st_size // 2)
         if now and before:
             os.kill(os.getpid(), number)
         result = original(*arguments)

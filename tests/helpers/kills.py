@@ -20,8 +20,8 @@ from typing import Literal
 
 from tests.helpers import crash
 
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["recam_cli.stages.train_cls", "recam_cli.stages.train_seg", "recam_cli.stages.irn"])
+server = multiprocessing.get_context("forkserver")
+server.set_forkserver_preload(["recam_cli.stages.train_cls", "recam_cli.stages.train_seg", "recam_cli.stages.irn"])
 _TIMINGS = ("started", "created", "seconds")
 _OF_THE_CALL = ("workers", "made", "kept")
 Moment = Literal["step", "opened", "half", "written", "synced", "replaced", "folder synced"]
@@ -57,7 +57,7 @@ def drive(
     """
     out = out or folder / "printed.txt"
     words = [str(a) for a in arguments]
-    process = _SERVER.Process(target=_work, args=(str(folder), words, str(out), kill_at, moment, within, int(number)))
+    process = server.Process(target=_work, args=(str(folder), words, str(out), kill_at, moment, within, int(number)))
     process.start()
     process.join(120 if seconds is None else seconds)
     late = process.is_alive()

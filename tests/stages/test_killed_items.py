@@ -67,12 +67,12 @@ def items(folder, stage):
 @pytest.mark.parametrize(
     ("stage", "kills"),
     [
-        ("make-seeds", [("half", 2), ("replaced", 2)]),
+        ("make-seeds", [("half", 3), ("replaced", 2)]),
         ("make-masks by cuts", [("opened", 3)]),
         ("make-masks by CRF", [("synced", 4)]),
         pytest.param("make-masks by walks", [("written", 3), ("half", 2)], marks=pytest.mark.slow),
         pytest.param("train-seg's predictions", [("half", 3)], marks=pytest.mark.slow),
-        ("predict", [("half", 3), ("folder synced", 4)]),
+        ("predict", [("half", 3), ("replaced", 2)]),
     ],
 )
 def test_killed_within_a_write_and_run_again_the_set_is_whole_and_nothing_is_made_twice(
@@ -96,7 +96,7 @@ def test_killed_within_a_write_and_run_again_the_set_is_whole_and_nothing_is_mad
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", [moment for moment in MOMENTS if moment != "folder synced"])
 def test_every_moment_of_the_first_writes_is_survived_by_seeds(prepared, tmp_path, moment):
     whole, killed = (begin(prepared, tmp_path / name, "make-seeds") for name in ("whole", "killed"))
     command = command_of("make-seeds")

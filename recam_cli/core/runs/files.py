@@ -15,8 +15,9 @@ import secrets
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from recam_cli.core.errors import RunError
 
@@ -25,6 +26,16 @@ _HASH_BLOCK = 1 << 20
 _LOG_BLOCK = 1 << 16
 _READERS = 8
 _LEFTOVER = re.compile(rf"\..+\.(\d+)-[0-9a-f]{{8}}{re.escape(TEMPORARY_SUFFIX)}")
+
+
+class Pending(NamedTuple):
+    """A file that was written whole under the name `temporary` and is to become `path`."""
+
+    temporary: Path
+    path: Path
+
+
+_deferred: ContextVar[list[Pending] | None] = ContextVar("deferred", default=None)
 
 
 @contextmanager
@@ -38,16 +49,70 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         RunError: the folder cannot be written (full disk, no permission, vanished folder).
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    later = _deferred.get()
     try:
         _make_folder(path.parent)
         with _open_new(temporary) as file:
             yield file
-            _sync_file(file)
+            if later is None:
+                _sync_file(file)
+        if later is not None:
+            later.append(Pending(temporary, path))
+            return
         _take_place(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
+        if later is None or not later or later[-1].temporary != temporary:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def deferred() -> Iterator[list[Pending]]:
+    """Let files written within the block wait for `commit`; yields the list that they come into, in order.
+
+    Where the block ends with an error, they are deleted.
+    """
+    pending: list[Pending] = []
+    token = _deferred.set(pending)
+    try:
+        yield pending
+    except BaseException:
+        _discard(pending)
+        raise
+    finally:
+        _deferred.reset(token)
+
+
+def commit(pending: list[Pending]) -> None:
+    """Bring files to disk and let each take its place, in order; the folders are left to `sync_folders`.
+
+    Raises:
+        RunError: one cannot be written; it and those after it do not appear.
+    """
+    for number, (temporary, path) in enumerate(pending):
+        try:
+            with temporary.open("r+b") as file:
+                _sync_file(file)
+            _take_place(temporary, path)
+        except OSError as error:
+            _discard(pending[number:])
+            raise _cannot_write(path, error) from error
+
+
+def sync_folders(folders: Iterable[Path]) -> None:
+    """Bring the names of files in `folders` to disk; errors as `atomic_file`."""
+    for folder in folders:
+        try:
+            _sync_folder(folder)
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
+
+
+def _discard(pending: list[Pending]) -> None:
+    for temporary, _ in pending:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
