@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from recam_cli.core.printable import printable
 from recam_cli.core.signals import polled, raise_if_signalled
@@ -180,7 +180,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(header):  # names are folded where the terminal is narrow, figures stay whole
-        table.add_column(Text(printable(name)), justify="left" if index == 0 else "right", overflow="fold", no_wrap=index > 0)
+        justify: Literal["left", "right"] = "left" if index == 0 else "right"
+        table.add_column(Text(printable(name)), justify=justify, overflow="fold", no_wrap=index > 0)
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     console = Console(file=sys.stdout)

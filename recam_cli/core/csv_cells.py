@@ -27,6 +27,6 @@ def csv_cell(text: str) -> str:
 
 
 def _is_formula(text: str) -> bool:
-    """Return whether `text` begins like a formula, apostrophes before it left out, so that no two texts share a cell."""
+    """Return whether `text`, apostrophes before it left out so that no two texts share a cell, begins a formula."""
     bare = text.lstrip("'")
     return bare[:1] in _FORMULA_STARTS or bare.lstrip()[:1] in _FORMULA_STARTS
