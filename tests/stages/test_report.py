@@ -149,7 +149,7 @@ def test_a_damaged_evaluation_is_named(full, tmp_path):
     shutil.copytree(full.path.parent, tmp_path / "copy")
     run = Run.open(tmp_path / "copy" / "run")
     (run.path / "evaluation" / "seeds-train.json").write_text("[1")
-    with pytest.raises(RunError, match=r"seeds-train\.json: damaged evaluation"):
+    with pytest.raises(RunError, match=r"seeds-train\.json has changed since evaluate-seeds-train wrote it"):
         write(run, images=0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recam_cli.core.errors import ExitCode, RunError
@@ -36,7 +36,7 @@ def test_what_is_saved_is_loaded_and_saved_again_alike(saved):
 def test_a_flipped_bit_anywhere_is_found_or_changes_nothing(saved):
     path, whole = saved / MANIFEST_NAME, Manifest.load(saved)
     size, found = path.stat().st_size, 0
-    for at in range(size):
+    for at in range(0, size, 3):
         flip_bit(path, at=at)
         try:
             assert Manifest.load(saved) == whole, at  # a blank between values, or a letter of the hash's own name
@@ -45,7 +45,7 @@ def test_a_flipped_bit_anywhere_is_found_or_changes_nothing(saved):
             found += 1
         flip_bit(path, at=at)
     assert Manifest.load(saved) == whole
-    assert found > size / 2
+    assert found > size / 6
 
 
 @pytest.mark.parametrize("change", [{"lr": 0.2}, {"lr": "0.1"}, {"more": 1}])
@@ -81,6 +81,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=60)
 @given(JSON, JSON)
 def test_the_hash_follows_the_content_through_json(one, other):
     assert content_hash(json.loads(json.dumps(one))) == content_hash(one)
