@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from recam_cli.core.errors import RunError
 from recam_cli.core.runs.files import sha256_of, write_text
 
 LIST_SUFFIX = ".sha256"
@@ -20,9 +21,23 @@ def write_sums(folder: Path, files: list[Path], suffix: str) -> str:
         folder: where the list goes.
         files: in the order of the list.
         suffix: of the files, which names the list: ".png".
+
+    Raises:
+        RunError: a file differs from an earlier list although nobody has written it since, as on a failing disk.
     """
     path = folder / f"{suffix}{LIST_SUFFIX}"
-    text = "".join(f"{sha256_of(file)}  {file.name}\n" for file in files)
+    listed = _read(path) if path.is_file() else {}
+    since = path.stat().st_mtime_ns if listed else 0
+    lines = []
+    for file in files:
+        digest = sha256_of(file)
+        if listed.get(file.name, digest) != digest and file.stat().st_mtime_ns <= since:
+            raise RunError(
+                f"{file} is damaged: it has changed since it was made, but was not written",
+                remedy="Delete it and run the command again: it is made anew",
+            )
+        lines.append(f"{digest}  {file.name}\n")
+    text = "".join(lines)
     if not path.is_file() or path.read_bytes() != text.encode("utf-8"):
         write_text(path, text)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
@@ -30,8 +45,10 @@ def write_sums(folder: Path, files: list[Path], suffix: str) -> str:
 
 def find_sums(folder: Path, sha256: str) -> dict[str, str] | None:
     """Return the hashes by file name of the folder's list with the given hash, or None where there is no such list."""
-    for path in folder.glob(f".*{LIST_SUFFIX}"):
-        if path.is_file() and sha256_of(path) == sha256:
-            lines = path.read_text(encoding="utf-8").splitlines()
-            return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    return None
+    lists = (path for path in folder.glob(f".*{LIST_SUFFIX}") if path.is_file())
+    return next((_read(path) for path in lists if sha256_of(path) == sha256), None)
+
+
+def _read(path: Path) -> dict[str, str]:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
