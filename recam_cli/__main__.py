@@ -7,6 +7,7 @@ import shlex
 import sys
 
 from recam_cli.core.errors import ExitCode, RecamError
+from recam_cli.core.printable import printable
 from recam_cli.core.signals import Interrupted, raise_on_signals
 
 
@@ -56,7 +57,7 @@ def _command_to_go_on() -> str:
 
 
 def _say(message: str) -> None:
-    sys.stderr.write(message + "\n")
+    sys.stderr.write(printable(message) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 def _execute(call: Call) -> None:
     from recam_cli.core.runs.run import Run
+    from recam_cli.core.runs.verify import verify
 
+    settings = call.resolve(StatusSettings).settings
     run = Run.open(call.run_path)
+    verified = verify(run, call.reporter) if settings.verify else None
     stages = {
         name: {
             "state": run.state(name),
@@ -27,6 +30,8 @@ def _execute(call: Call) -> None:
         for name, entry in run.manifest.stages.items()
     }
     result: dict[str, Any] = {"run": str(run.path), "stages": stages, "next_command": run.next_command()}
+    if verified is not None:
+        result["verified"] = verified.as_dict()
 
     def human() -> None:
         rows = [
@@ -34,9 +39,13 @@ def _execute(call: Call) -> None:
             for name, e in run.manifest.stages.items()
         ]
         print_table(("stage", "state", "time", "result"), rows, title=str(run.path))
+        if verified is not None and not verified.faults:
+            print_line(f"all {verified.files} files are as they were written")
         print_line(f"next: {run.next_command()}")
 
     call.show(result, human)
+    if verified is not None:
+        verified.raise_on_faults()
 
 
 def _state(run: Run, stage: str) -> str:
@@ -55,5 +64,5 @@ COMMAND = Command(
     name="status",
     settings=StatusSettings,
     execute=_execute,
-    examples=("recam status", "recam status --run runs/photos --json"),
+    examples=("recam status", "recam status --run runs/photos --json", "recam status --verify"),
 )

@@ -46,7 +46,11 @@ class DataError(RecamError):
 
 
 class RunError(RecamError):
-    """A run directory that is missing, busy, incomplete or made with other settings (exit 4)."""
+    """A run directory that is missing, busy, incomplete, changed since its stages or of other settings (exit 4).
+
+    So is a file that differs from the hash in its run's manifest; one that differs from its own hash only is a
+    `DataError`, as it may come from anywhere.
+    """
 
     exit_code = ExitCode.BAD_RUN
 

@@ -20,6 +20,7 @@ from recam_cli.core.runs.files import write_text
 from recam_cli.core.runs.items import ItemFolder, differences
 from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
+from recam_cli.core.runs.sums import sums_hash
 from recam_cli.core.runs.variants import command, require_variant, resolve_method, variant_suffix
 from recam_cli.core.settings.declare import part_of, settings_of
 from recam_cli.core.settings.irn import walk_kind
@@ -156,7 +157,7 @@ def _prepare(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter
     _require_same_images(images, made, command(run, "make-seeds", suffix))
     seeds = run.path / f"seeds{suffix}"
     _require_seeds(images, seeds, command(run, "make-seeds", suffix))
-    inputs["seeds"] = _content_of_seeds(run, made, images, seeds)
+    inputs["seeds"] = _content_of_seeds(made, images, seeds)
     return MaskWork(Resolved(settings, resolved.sources), run, reporter, images, suffix, seeds, inputs)
 
 
@@ -241,13 +242,13 @@ def _require_seeds(images: ImageSet, seeds: Path, remedy: str) -> None:
             raise RunError(f"{seeds}: no seed of image {sample.id} of split {images.split}", remedy=f"Run: {remedy}")
 
 
-def _content_of_seeds(run: Run, made: StageEntry, images: ImageSet, seeds: Path) -> str:
+def _content_of_seeds(made: StageEntry, images: ImageSet, seeds: Path) -> str:
     """Return a hash of the seeds; where they are not as make-seeds left them, each is looked at first.
 
     Raises:
         DataError: one is damaged, or of other labels.
     """
-    content = str(run.output_of_folder(seeds, "*.npz").sha256)
+    content = sums_hash(sorted(seeds.glob("*.npz")))
     noted = made.outputs.get("seeds")
     if noted is None or noted.sha256 != content:
         for sample in images:

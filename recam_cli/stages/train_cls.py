@@ -116,7 +116,7 @@ def run(
     prepare_process()
     device = choose_device(settings.device)
     images, held_out = _open_sets(settings, reporter)
-    weights = find_weights(settings.backbone, settings.weights)
+    weights = find_weights(settings.backbone, settings.weights, reporter=reporter)
     classifier = _build(settings, weights, len(images.classes), device)
     run = _open_run(settings, path)
     inputs = {"data": images.fingerprint(), "weights": weights.sha256 or weights.origin}

@@ -16,7 +16,7 @@ from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.errors import DataError, RunError
 from recam_cli.core.hardware import choose_device, choose_precision, prepare_process
 from recam_cli.core.masks.crf import check_backend
-from recam_cli.core.models.checkpoint import read_about
+from recam_cli.core.models.checkpoint import read_about, read_state
 from recam_cli.core.models.segment_inference import predict_masks
 from recam_cli.core.models.segmenter_files import FOLDER, load_segmenter, on_device, save_segmenter
 from recam_cli.core.models.segmenter_start import find_start, resolve_backbone, start_backbone
@@ -140,6 +140,7 @@ def run(resolved: Resolved[TrainSegSettings], run: Run, reporter: Reporter) -> T
         if trained:
             _train(job)
         else:
+            read_state(job.path)  # refuses what has been damaged since
             reporter.info(f"Kept {job.path}: it was trained with these settings")
         job.unfinished.unlink(missing_ok=True)
         about = read_about(job.path)

@@ -117,7 +117,9 @@ def left_by(run: Path) -> dict[str, object]:
     }
     log = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     log = [[(name, value) for name, value in line.items() if name not in _TIMINGS] for line in log]
-    return {"files": files, "log": log, "manifest": _untimed(json.loads((run / "manifest.json").read_text()))}
+    manifest = json.loads((run / "manifest.json").read_text())
+    del manifest["sha256"]  # of the timings, too
+    return {"files": files, "log": log, "manifest": _untimed(manifest)}
 
 
 def survive(folder: Path, begin: list, resume: list, moments: Iterable[tuple[Moment, int]]) -> list[Moment]:

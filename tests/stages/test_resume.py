@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 
 import pytest
 
 from tests.helpers.kills import drive, left_by, survive
+from tests.helpers.manifests import edited_manifest
 from tests.helpers.tiny_data import make_custom
 from tests.helpers.tiny_run import make_run
 
@@ -169,10 +169,8 @@ def test_a_segmenter_killed_while_it_predicts_goes_on_predicting(started, tmp_pa
     assert (ended.code, "run has no train-seg" in ended.text) == (4, True)
     assert drive(killed, *train_seg("--epochs", 1)).code == 0
     whole = left_by(killed / "run")
-    file = killed / "run" / "manifest.json"
-    manifest = json.loads(file.read_text())
-    manifest["stages"]["train-seg-truth"] |= {"state": "running", "outputs": {}, "metrics": {}, "notes": {}}
-    file.write_text(json.dumps(manifest))
+    with edited_manifest(killed / "run") as manifest:
+        manifest["stages"]["train-seg-truth"] |= {"state": "running", "outputs": {}, "metrics": {}, "notes": {}}
     next((killed / "run" / "predictions-truth").rglob("*.png")).unlink()
 
     ended = drive(killed, *RESUME_SEG)

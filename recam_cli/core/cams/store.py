@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +119,9 @@ def read_seed(path: Path) -> Seed:
         EOFError,
         zipfile.BadZipFile,
         NotImplementedError,
+        RuntimeError,  # a flag that says "encrypted"
         MemoryError,
+        zlib.error,
     ) as error:
         raise DataError(f"{path}: damaged seed: {error}", remedy="Delete it and run: recam make-seeds") from None
     fits = (

@@ -57,8 +57,3 @@ def on_device(segmenter: Segmenter, device: torch.device) -> Segmenter:
     if device.type != "mps":
         segmenter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return segmenter
-
-
-def find_segmenter(run_path: Path, suffix: str = "") -> Path | None:
-    """Return the trained segmenter of a run's variant ("", "-cam" or "-truth"), or None."""
-    return next(iter(sorted((run_path / f"{FOLDER}{suffix}").glob("*.safetensors"))), None)

@@ -13,6 +13,7 @@ from recam_cli.core.report.curves import SweepLine
 from recam_cli.core.report.html import ClassTable, StageSettings, SummaryRow
 from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run
+from recam_cli.core.runs.verify import verified_file
 
 Line = TypeVar("Line")
 
@@ -66,7 +67,7 @@ def evaluations(run: Run) -> list[Evaluation]:
     """Return the run's finished evaluations, seeds first, CAM before ReCAM.
 
     Raises:
-        RunError: the file with an evaluation's curve is damaged.
+        RunError: the file with an evaluation's curve is damaged, or has changed since.
     """
     found = []
     for stage, entry in run.manifest.stages.items():
@@ -172,10 +173,10 @@ def stage_settings(run: Run) -> list[StageSettings]:
 
 
 def _line(run: Run, stage: str, entry: StageEntry, name: str, read: Callable[[str, Any], Line]) -> Line | None:
-    output = entry.outputs.get(f"{stage[len(_PREFIX) :]}.json")
-    path = run.path / output.path if output is not None else None
-    if path is None or not path.is_file():
+    output = f"{stage[len(_PREFIX) :]}.json"
+    if output not in entry.outputs or not (run.path / entry.outputs[output].path).is_file():
         return None
+    path, _ = verified_file(run, stage, output, remedy="Run the evaluation again")
     try:
         return read(name, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

@@ -18,12 +18,12 @@ from recam_cli.core.runs.files import (
     fingerprint,
     is_leftover,
     sha256_of,
-    sha256_of_all,
     sweep,
     write_bytes,
 )
 from recam_cli.core.runs.lock import LOCK_NAME, Lock, in_use, locked
 from recam_cli.core.runs.manifest import MANIFEST_NAME, Manifest, Output, StageEntry
+from recam_cli.core.runs.sums import write_sums
 from recam_cli.core.runs.versions import versions
 from recam_cli.core.settings.declare import as_plain, settings_of
 from recam_cli.core.settings.groups import HARDWARE, OUTPUT
@@ -273,13 +273,16 @@ class Run:
         return Output(path=self._relative(path), sha256=sha256_of(path), bytes=path.stat().st_size)
 
     def output_of_folder(self, path: Path, pattern: str) -> Output:
-        """Describe a written folder by the number and total size of its files matching `pattern`."""
+        """Describe a written folder by the number, total size and hashes of its files matching `pattern` ("*.png").
+
+        The hashes are listed in the folder (`sums.write_sums`); the description holds the list's own.
+        """
         files = sorted(path.glob(pattern))
         return Output(
             path=self._relative(path),
             count=len(files),
             bytes=sum(f.stat().st_size for f in files),
-            sha256=fingerprint([[f.name, digest] for f, digest in zip(files, sha256_of_all(files), strict=True)]),
+            sha256=write_sums(path, files, Path(pattern).suffix),
         )
 
     def _relative(self, path: Path) -> str:

@@ -32,7 +32,7 @@ class TrainClsSettings(ResumeSettings, DataSettings, DownloadSettings, HardwareS
     weights: str = setting(
         "imagenet",
         "Backbone weights: imagenet (a file in checkpoints/, else torchvision's download), builtin (a small "
-        "MobileNetV2 that comes with recam), none, or a file (torchvision state dict or safetensors).",
+        "MobileNetV2 that comes with recam), none, or a safetensors file (of a .pth: recam import-weights).",
         panel=MODEL,
     )
     stride: Literal["16", "8"] = setting("16", "Output stride of the backbone.", panel=MODEL)

@@ -6,7 +6,6 @@ damage is recognised. Each appears whole, after which the former is the one befo
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -16,10 +15,10 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
-import torch
 from torch import Tensor
 
 from recam_cli.core.errors import RunError
+from recam_cli.core.models.tensor_digest import tensor_digest
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.files import atomic_file
 from recam_cli.core.runs.items import differences_in_words, names_aside
@@ -50,7 +49,7 @@ def packed(snapshot: Snapshot) -> bytes:
     """Return the bytes of a snapshot's file."""
     tensors = {name: tensor.detach().to("cpu").contiguous() for name, tensor in snapshot.tensors.items()}
     facts = json.dumps(dict(snapshot.facts), default=str)
-    return safetensors.torch.save(tensors, metadata={"facts": facts, "sha256": _digest(tensors, facts)})
+    return safetensors.torch.save(tensors, metadata={"facts": facts, "sha256": tensor_digest(tensors, facts)})
 
 
 def read_snapshot(path: Path) -> Snapshot:
@@ -64,7 +63,7 @@ def read_snapshot(path: Path) -> Snapshot:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
         facts = header["facts"]
-        if header["sha256"] != _digest(tensors, facts):
+        if header["sha256"] != tensor_digest(tensors, facts):
             raise DamagedError("its content does not match its hash")
         return Snapshot(tensors, json.loads(facts))
     except FileNotFoundError:
@@ -182,12 +181,3 @@ def of_identity(snapshot: Snapshot, identity: Mapping[str, Any]) -> bool:
 def changes_of(snapshot: Snapshot, identity: Mapping[str, Any]) -> str:
     """Return in words what differs between what the snapshot depends on and `identity`, old → new."""
     return differences_in_words(snapshot.facts.get(_IDENTITY), identity)
-
-
-def _digest(tensors: Mapping[str, Tensor], facts: str) -> str:
-    digest = hashlib.sha256(facts.encode("utf-8"))
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
