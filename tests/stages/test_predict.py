@@ -196,5 +196,6 @@ def test_what_was_found_is_told_in_words(tmp_path):
 def test_predictions_of_the_plain_cam_segmenter_lie_apart_from_the_runs_own(run, photos, monkeypatch):
     segmenter = predict.run_segmenter(run, "", torch.device("cpu"))
     monkeypatch.setattr(predict, "run_segmenter", lambda *_: segmenter)
+    monkeypatch.setattr(predict, "segmenter_hash", lambda *_: "of the other")
     assert segment(run, photos, method="cam").folder == run.path / "predict-cam"
     assert segment(run, photos).kept == 0
