@@ -12,5 +12,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
-    if any(word in config.option.markexpr.replace("not bench", "").replace("not fuzz", "") for word in ("bench", "fuzz")):
+    if any(
+        word in config.option.markexpr.replace("not bench", "").replace("not fuzz", "") for word in ("bench", "fuzz")
+    ):
         config.option.numprocesses, config.option.dist = 0, "no"

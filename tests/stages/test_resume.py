@@ -76,6 +76,17 @@ def test_a_classifier_killed_again_and_again_is_the_same(classifiers, tmp_path, 
 
 
 @pytest.mark.slow
+def test_a_classifier_that_takes_its_best_epochs_is_the_same_when_killed(classifiers, tmp_path):
+    begin = [*train_cls(classifiers[0], "--epochs", 3), "--select", "best"]
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    assert drive(tmp_path / "whole", *begin).code == 0
+    moments = [("step", 5), ("half", 6), ("replaced", 5)]
+    assert survive(tmp_path / "killed", begin, RESUME_CLS, moments) == [moment for moment, _ in moments]
+    assert left_by(tmp_path / "killed" / "run") == left_by(tmp_path / "whole" / "run")
+
+
+@pytest.mark.slow
 def test_a_training_goes_on_with_another_number_of_workers(classifiers, killed):
     assert drive(killed, *RESUME_CLS, "--workers", 2).code == 0
     assert left_by(killed / "run") == classifiers[1]

@@ -184,3 +184,21 @@ def test_the_weights_of_the_last_finished_epoch_outlive_a_diverged_training(data
     assert Run.open(tmp_path / "run").require("train-cls")
     assert not kept.exists()
     assert (tmp_path / "run" / "unfinished-1" / "classifier" / "unfinished.safetensors").is_file()
+
+
+def test_select_best_ends_each_phase_with_the_epoch_of_the_highest_map(data, tmp_path):
+    _train(data, tmp_path / "run", epochs=3, recam_epochs=2, lr=0.1, select="best")
+    run = Run.open(tmp_path / "run")
+    metrics = run.require("train-cls").metrics
+    lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+    for phase, method in (("CAM", "cam"), ("ReCAM", "recam")):
+        scores = [line["epoch_map"] for line in lines if line["phase"] == phase and "loss" in line]
+        assert metrics[f"{method}_epoch"] == 1 + scores.index(max(scores))
+        assert metrics[f"{method}_map"] == max(scores)
+    assert not (run.path / "classifier" / "snapshots").exists()
+
+
+def test_select_best_without_held_out_images_is_refused_before_anything_is_written(data, tmp_path):
+    with pytest.raises(UsageError, match="--select best needs held-out images"):
+        _train(data, tmp_path / "run", select="best", val_split="none")
+    assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""Snapshots on disk: `last.safetensors` and the one before it, `last-1.safetensors`.
+"""Snapshots on disk: `last.safetensors` and the one before it, `last-1.safetensors`; `best.safetensors`: weights alone.
 
 Each is one file: tensors by name, and in its header a JSON text with everything else and the SHA-256 of both, by which
 damage is recognised. Each appears whole, after which the former is the one before; no moment is without a whole one.
@@ -20,11 +20,11 @@ from torch import Tensor
 from recam_cli.core.errors import RunError
 from recam_cli.core.models.tensor_digest import tensor_digest
 from recam_cli.core.reporter import Reporter
-from recam_cli.core.runs.files import atomic_file
+from recam_cli.core.runs.files import atomic_file, write_bytes
 from recam_cli.core.runs.items import differences_in_words, names_aside
 
 FOLDER = "snapshots"
-_LAST, _BEFORE = "last.safetensors", "last-1.safetensors"
+_LAST, _BEFORE, _BEST = "last.safetensors", "last-1.safetensors", "best.safetensors"
 _IDENTITY = "identity"
 
 
@@ -92,6 +92,15 @@ class SnapshotFolder:
     def before(self) -> Path:
         """The one before it."""
         return self.path / _BEFORE
+
+    @property
+    def best(self) -> Path:
+        """The weights of the best epoch so far, where a training selects one."""
+        return self.path / _BEST
+
+    def write_best(self, snapshot: Snapshot) -> None:
+        """Replace the weights of the best epoch; errors as `write`."""
+        write_bytes(self.best, packed(snapshot))
 
     def read(self, reporter: Reporter) -> Snapshot | None:
         """Return the newest whole snapshot, or None where there is none; a damaged one is told.
