@@ -157,8 +157,11 @@ def stderr_console() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Print JSON, and nothing else, to stdout."""
-    _write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Print JSON, and nothing else, to stdout; escaped where the terminal or UTF-8 cannot show a name."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    if not _can_write(text):
+        text = json.dumps(value, indent=2, allow_nan=False)
+    _write(text + "\n")
 
 
 def print_line(text: str) -> None:
@@ -195,12 +198,26 @@ def leave_closed_pipe() -> NoReturn:
 
 
 def _write(text: str) -> None:
-    """Write to stdout; a reader that went away ends the program here, where Typer and Rich would exit with 1."""
+    """Write to stdout; a reader that went away ends the program here, where Typer and Rich would exit with 1.
+
+    What cannot be encoded, as a file name that is not UTF-8, is written escaped.
+    """
+    if not _can_write(text):
+        encoding = sys.stdout.encoding or "utf-8"
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         leave_closed_pipe()
+
+
+def _can_write(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _figures(figures: dict[str, float]) -> str:

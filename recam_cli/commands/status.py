@@ -16,6 +16,16 @@ def _execute(call: Call) -> None:
     from recam_cli.core.runs.run import Run
 
     run = Run.open(call.run_path)
+
+    def human() -> None:
+        print_table(("stage", "state", "time", "result"), rows(run), title=str(run.path))
+        print_line(f"next: {run.next_command()}")
+
+    call.show(overview(run), human)
+
+
+def overview(run: Run) -> dict[str, Any]:
+    """Return what `--json` prints."""
     stages = {
         name: {
             "state": entry.state,
@@ -26,17 +36,14 @@ def _execute(call: Call) -> None:
         }
         for name, entry in run.manifest.stages.items()
     }
-    result: dict[str, Any] = {"run": str(run.path), "stages": stages, "next_command": run.next_command()}
+    return {"run": str(run.path), "stages": stages, "next_command": run.next_command()}
 
-    def human() -> None:
-        rows = [
-            (name, _state(run, name), f"{e.seconds:.0f} s", _headline(e.metrics))
-            for name, e in run.manifest.stages.items()
-        ]
-        print_table(("stage", "state", "time", "result"), rows, title=str(run.path))
-        print_line(f"next: {run.next_command()}")
 
-    call.show(result, human)
+def rows(run: Run) -> list[tuple[str, str, str, str]]:
+    """Return the table's rows: stage, state, time and head figure."""
+    return [
+        (name, _state(run, name), f"{e.seconds:.0f} s", _headline(e.metrics)) for name, e in run.manifest.stages.items()
+    ]
 
 
 def _state(run: Run, stage: str) -> str:

@@ -92,7 +92,7 @@ class _Training:
     @property
     def last_losses(self) -> dict[str, float]:
         """The last epoch's mean losses by name."""
-        kept: dict[str, float] = self.snapshots.carried.setdefault("losses", {})
+        kept: dict[str, float] = self.snapshots.carry("losses", {})
         return kept
 
 
@@ -136,7 +136,7 @@ def run(
         entry.notes |= {
             "classes": list(images.classes),
             "weights": weights.origin,
-            "preset": snapshots.carried.setdefault("preset", preset),
+            "preset": snapshots.carry("preset", preset),
             **describe_model(classifier),
         }
         training = _Training(settings, run, reporter, images, classifier, device, precision, snapshots)
@@ -217,8 +217,8 @@ def _train_phases(training: _Training, held_out: ImageSet | None, entry: StageEn
         training.images.classes,
         training.snapshots.carried,
     )
-    finished: list[str] = carried.setdefault("finished", [])
-    entry.metrics |= carried.setdefault("metrics", {})
+    finished: list[str] = training.snapshots.carry("finished", [])
+    entry.metrics |= training.snapshots.carry("metrics", {})
     for method in ("cam", "recam") if settings.method == "recam" else ("cam",):
         path = classifier_path(run, method)
         if method not in finished:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,16 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from recam_cli.core.bounded import parse_json, reason_of, require_plain
 from recam_cli.core.errors import DataError
 from recam_cli.core.runs.files import write_bytes
 
 _MAX_BYTES = 8 << 30
+_REFUSED = (
+    *(pickle.UnpicklingError, AttributeError, KeyError, TypeError, IndexError),
+    # what torch's reader of the formats before 1.6 gives for damaged bytes
+    *(struct.error, AssertionError, MemoryError, OverflowError, RecursionError),
+)
 
 
 def save_model(path: Path, model: nn.Module, about: dict[str, Any]) -> None:
@@ -43,12 +50,13 @@ def read_about(path: Path) -> dict[str, Any]:
         DataError: not such a file.
     """
     try:
+        require_plain(path)
         with safetensors.safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["recam"])
+            about = parse_json((file.metadata() or {})["recam"])
     except FileNotFoundError:
         raise DataError(f"{path}: no such weights file") from None
     except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
-        raise DataError(f"{path}: not weights written by recam: {error}") from None
+        raise DataError(f"{path}: not weights written by recam: {reason_of(error)}") from None
     if not isinstance(about, dict):
         raise DataError(f"{path}: not weights written by recam")
     return about
@@ -83,12 +91,19 @@ def read_state(path: Path) -> dict[str, Tensor]:
             return safetensors.torch.load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, safetensors.SafetensorError) as error:
-        raise DataError(f"{path}: damaged weights file: {str(error).splitlines()[0]}") from None
-    except (pickle.UnpicklingError, AttributeError, KeyError, TypeError, IndexError):
+        raise DataError(f"{path}: damaged weights file: {reason_of(error)}") from None
+    except _REFUSED:
         raise DataError(
             f"{path}: refused: damaged, or holding more than plain tensors, which could run code",
             remedy="Save the network's state_dict() and use that",
         ) from None
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+    if not isinstance(state, dict) or not all(isinstance(k, str) and _is_plain(v) for k, v in state.items()):
         raise DataError(f"{path}: not a state dict of tensors", remedy="Save the network's state_dict() and use that")
     return state
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether it is a tensor whose values all lie in memory: none repeated, sparse, or without storage."""
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
+        return False
+    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()

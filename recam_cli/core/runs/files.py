@@ -51,8 +51,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 `text` to `path`, whole or not at all."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write UTF-8 `text` to `path`, whole or not at all.
+
+    What UTF-8 cannot hold, as a file name of other bytes, is written as `\\udcff`, which JSON reads back as it was.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -65,7 +68,7 @@ def append_line(path: Path, line: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab", buffering=0) as file:
-            file.write(line.encode("utf-8") + b"\n")
+            file.write(line.encode("utf-8", "backslashreplace") + b"\n")
     except OSError as error:
         raise _cannot_write(path, error) from error
 
@@ -82,7 +85,7 @@ def sha256_of(path: Path) -> str:
 def fingerprint(value: Any) -> str:
     """Return a short, stable hash of a JSON-like value: equal values, equal fingerprints."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 def _cannot_write(path: Path, error: OSError) -> RunError:

@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from recam_cli.core.bounded import read_json, reason_of
 from recam_cli.core.errors import RunError
 
 LOCK_NAME = "run.lock"
+_MAX_BYTES = 4096
 
 try:
     import fcntl
@@ -49,16 +51,21 @@ def locked(folder: Path) -> Iterator[None]:
 def _lock_file(folder: Path) -> TextIO:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return (folder / LOCK_NAME).open("a+")
+        return open(folder / LOCK_NAME, "a+", encoding="utf-8", opener=_open_itself)
     except OSError as error:
         raise RunError(
-            f"{folder} cannot be written: {error.strerror}", remedy="Mend its permissions, or choose another --run"
+            f"{folder} cannot be written: {reason_of(error)}", remedy="Mend its permissions, or choose another --run"
         ) from error
+
+
+def _open_itself(path: str, flags: int) -> int:
+    """Open the file itself: what a link leads to would be emptied."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _holder(folder: Path) -> str:
     try:
-        who = json.loads((folder / LOCK_NAME).read_text())
-        return f"process {who['pid']} on {who['host']}"
-    except (OSError, ValueError, KeyError, TypeError):
+        who = read_json(folder / LOCK_NAME, _MAX_BYTES)
+        return f"process {int(who['pid'])} on {str(who['host'])[:80]}"
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return "another process"

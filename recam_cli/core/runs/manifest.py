@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticSerializationError
 
+from recam_cli.core.bounded import read_json
 from recam_cli.core.errors import RunError
+from recam_cli.core.runs.figures import require_figures, require_numbers
 from recam_cli.core.runs.files import write_text
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -46,6 +49,16 @@ class StageEntry(BaseModel):
     seconds: float = 0.0
     error: str | None = None
 
+    def require_usable(self) -> None:
+        """Pass if its numbers can be shown and its known figures are figures, which the schema leaves open.
+
+        Raises:
+            ValueError: it names the first that is not.
+        """
+        for values in (self.settings, self.metrics, self.notes, {"seconds": self.seconds}):
+            require_numbers(values)
+        require_figures(self.metrics)
+
 
 class Manifest(BaseModel):
     """The whole file."""
@@ -59,7 +72,11 @@ class Manifest(BaseModel):
 
     def save(self, folder: Path) -> None:
         """Write the manifest into `folder`, whole or not at all."""
-        write_text(folder / MANIFEST_NAME, self.model_dump_json(indent=2) + "\n")
+        try:
+            text = self.model_dump_json(indent=2)
+        except PydanticSerializationError:  # a path that is not UTF-8
+            text = json.dumps(self.model_dump(), indent=2)
+        write_text(folder / MANIFEST_NAME, text + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:
@@ -70,18 +87,28 @@ class Manifest(BaseModel):
         """
         path = folder / MANIFEST_NAME
         try:
-            return cls.model_validate(json.loads(path.read_text(encoding="utf-8")))
+            found = cls.model_validate(read_json(path))
+            for name, entry in found.stages.items():
+                _require_usable(entry, f"{path}: damaged at stages.{name}")
+            return found
         except FileNotFoundError:
             raise RunError(
                 f"{folder} is not a run: it has no {MANIFEST_NAME}", remedy="Start one with: recam train-cls"
             ) from None
         except OSError as error:
-            raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+            raise RunError(f"{path}: cannot be read: {error.strerror}", remedy="Restore the file") from error
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
             raise RunError(
                 f"{path}: damaged at {place}: {first['msg']}", remedy="Restore the file or start anew"
             ) from None
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise RunError(f"{path}: not valid JSON: {error}", remedy="Restore the file or start a new run") from None
+
+
+def _require_usable(entry: StageEntry, place: str) -> None:
+    try:
+        entry.require_usable()
+    except ValueError as error:
+        raise RunError(f"{place}: {error}", remedy="Restore the file or start anew") from None

@@ -19,6 +19,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from recam_cli.core.bounded import parse_json, reason_of, require_plain
 from recam_cli.core.errors import RunError
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.files import TEMPORARY_SUFFIX, atomic_file
@@ -60,17 +61,21 @@ def read_snapshot(path: Path) -> Snapshot:
         DamagedError: it is missing, or not as it was written.
     """
     try:
+        require_plain(path)
         with safetensors.safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
         facts = header["facts"]
         if header["sha256"] != _digest(tensors, facts):
             raise DamagedError("its content does not match its hash")
-        return Snapshot(tensors, json.loads(facts))
+        known = parse_json(facts)
+        if not isinstance(known, dict):
+            raise DamagedError("its facts are not those of a training")
+        return Snapshot(tensors, known)
     except FileNotFoundError:
         raise DamagedError("missing") from None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
-        raise DamagedError(str(error).splitlines()[0]) from None
+        raise DamagedError(reason_of(error)) from None
 
 
 @dataclass
