@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-LARGEST = 1e30
-"""Numbers lie below, either side of 0; none is NaN."""
+LARGEST = sys.float_info.max
+"""No number is larger, either side of 0, or NaN; a training that diverges does note large ones."""
 _PERCENTS = ("miou", "map", "cam_map", "recam_map")
 _COUNTS = ("images", "objects")
 _TABLES = ("per_class", "average_precision")
@@ -23,7 +24,7 @@ def require_numbers(values: Mapping[str, Any]) -> None:
         if isinstance(value, dict | list):
             inner = value if isinstance(value, dict) else {f"{name}[{k}]": part for k, part in enumerate(value)}
             require_numbers(inner)
-        elif isinstance(value, int | float) and not abs(value) < LARGEST:
+        elif isinstance(value, int | float) and not abs(value) <= LARGEST:
             raise ValueError(f"{name} is no number that can be shown")
 
 

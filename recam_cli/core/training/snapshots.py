@@ -7,6 +7,7 @@ minutes, and where a signal ends the training.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -23,8 +24,8 @@ from recam_cli.core.runs.run import Run
 from recam_cli.core.training.snapshot_files import Snapshot, SnapshotFolder
 
 _FORMAT = 1
-_LARGEST = 1e30
-"""Numbers of a snapshot lie below."""
+_LARGEST = sys.float_info.max
+"""No number of a snapshot is larger; the losses of a training that diverges come near."""
 Kind = TypeVar("Kind")
 
 
@@ -192,7 +193,7 @@ def _fact(found: Snapshot, name: str, kind: type | tuple[type, ...]) -> Any:
 
 
 def _number(value: Any, name: str) -> float:
-    if type(value) not in (int, float) or not 0 <= abs(value) < _LARGEST:
+    if type(value) not in (int, float) or not abs(value) <= _LARGEST:
         raise _foreign(name)
     return float(value)
 
