@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from typing import NoReturn
 
-from recam_cli.core.errors import ExitCode, RecamError
+from recam_cli.core.errors import ExitCode, RecamError, one_line
 from recam_cli.core.printable import printable
 from recam_cli.core.signals import Interrupted, raise_on_signals
 
@@ -33,12 +34,26 @@ def main() -> None:
         from recam_cli.terminal import leave_closed_pipe
 
         leave_closed_pipe()
+    except OSError as error:
+        if error.filename is None or error.strerror is None or _is_verbose():
+            _unexpected(error)
+        # A path that the system does not take, or keeps to others.
+        _say(f"recam: {one_line(str(error.filename))}: {error.strerror}. Correct the path or its permissions")
+        sys.exit(ExitCode.BAD_DATA)
     except Exception as error:
-        if "--verbose" in sys.argv or "-v" in sys.argv:
-            raise
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        _say(f"recam: unexpected error: {what}. Please report it with the output of the same command and --verbose")
-        sys.exit(ExitCode.UNEXPECTED)
+        _unexpected(error)
+
+
+def _unexpected(error: Exception) -> NoReturn:
+    if _is_verbose():
+        raise error
+    what = one_line(f"{type(error).__name__}: {error}")
+    _say(f"recam: unexpected error: {what}. Please report it with the output of the same command and --verbose")
+    sys.exit(ExitCode.UNEXPECTED)
+
+
+def _is_verbose() -> bool:
+    return "--verbose" in sys.argv or "-v" in sys.argv
 
 
 def _asked_command() -> str | None:

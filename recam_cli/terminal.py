@@ -163,8 +163,11 @@ def stderr_console() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Print JSON, and nothing else, to stdout."""
-    _write(printable(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False), keep="\n") + "\n")
+    """Print JSON, and nothing else, to stdout; escaped where the terminal or UTF-8 cannot show a name."""
+    text = printable(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False), keep="\n")
+    if not _can_write(text):
+        text = json.dumps(value, indent=2, allow_nan=False)
+    _write(text + "\n")
 
 
 def print_line(text: str) -> None:
@@ -209,9 +212,14 @@ def _drop_stdout() -> None:
 def _write(text: str) -> None:
     """Write to stdout; a reader that went away ends the program here, where Typer and Rich would exit with 1.
 
+    What cannot be encoded is written escaped.
+
     Raises:
         RunError: what stdout goes to takes no more, e.g. a file on a full disk.
     """
+    if not _can_write(text):
+        encoding = sys.stdout.encoding or "utf-8"
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -220,6 +228,14 @@ def _write(text: str) -> None:
     except OSError as error:
         _drop_stdout()
         raise RunError(f"the result cannot be written to stdout: {error.strerror}", remedy="Free space") from error
+
+
+def _can_write(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _figures(figures: dict[str, float]) -> str:

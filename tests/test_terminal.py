@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 
@@ -77,3 +78,19 @@ def test_escapes_are_those_of_json_and_plain_text_stays(text):
     assert json.loads(f'"{printable(text)}"') == text
     assert printable(printable(text)) == printable(text)
     assert printable("ça: 1,449 × “猫”") == "ça: 1,449 × “猫”"
+
+
+def test_json_is_json_whatever_the_names_and_the_terminal(monkeypatch):
+    value = {"file": "bytes\udcff", "name": "é 日本 😀"}
+    for encoding in ("utf-8", "ascii", "latin-1"):
+        out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        monkeypatch.setattr(sys, "stdout", out)
+        print_json(value)
+        assert json.loads(out.buffer.getvalue()) == value
+
+
+def test_lines_show_what_cannot_be_encoded_escaped(monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    print_line("photo\udcff é")
+    assert out.buffer.getvalue() == b"photo\\udcff \\xe9\n"

@@ -19,6 +19,23 @@ def _execute(call: Call) -> None:
     settings = call.resolve(StatusSettings).settings
     run = Run.open(call.run_path)
     verified = verify(run, call.reporter) if settings.verify else None
+    result = overview(run)
+    if verified is not None:
+        result["verified"] = verified.as_dict()
+
+    def human() -> None:
+        print_table(("stage", "state", "time", "result"), rows(run), title=str(run.path))
+        if verified is not None and not verified.faults:
+            print_line(f"all {verified.files} files are as they were written")
+        print_line(f"next: {run.next_command()}")
+
+    call.show(result, human)
+    if verified is not None:
+        verified.raise_on_faults()
+
+
+def overview(run: Run) -> dict[str, Any]:
+    """Return what `--json` prints."""
     stages = {
         name: {
             "state": run.state(name),
@@ -29,23 +46,14 @@ def _execute(call: Call) -> None:
         }
         for name, entry in run.manifest.stages.items()
     }
-    result: dict[str, Any] = {"run": str(run.path), "stages": stages, "next_command": run.next_command()}
-    if verified is not None:
-        result["verified"] = verified.as_dict()
+    return {"run": str(run.path), "stages": stages, "next_command": run.next_command()}
 
-    def human() -> None:
-        rows = [
-            (name, _state(run, name), f"{e.seconds:.0f} s", _headline(e.metrics))
-            for name, e in run.manifest.stages.items()
-        ]
-        print_table(("stage", "state", "time", "result"), rows, title=str(run.path))
-        if verified is not None and not verified.faults:
-            print_line(f"all {verified.files} files are as they were written")
-        print_line(f"next: {run.next_command()}")
 
-    call.show(result, human)
-    if verified is not None:
-        verified.raise_on_faults()
+def rows(run: Run) -> list[tuple[str, str, str, str]]:
+    """Return the table's rows: stage, state, time and head figure."""
+    return [
+        (name, _state(run, name), f"{e.seconds:.0f} s", _headline(e.metrics)) for name, e in run.manifest.stages.items()
+    ]
 
 
 def _state(run: Run, stage: str) -> str:

@@ -97,7 +97,7 @@ class _Training:
     @property
     def last_losses(self) -> dict[str, float]:
         """The last epoch's mean losses by name."""
-        kept: dict[str, float] = self.snapshots.carried.setdefault("losses", {})
+        kept: dict[str, float] = self.snapshots.carry("losses", {})
         return kept
 
 
@@ -143,7 +143,7 @@ def run(
         entry.notes |= {
             "classes": list(images.classes),
             "weights": weights.origin,
-            "preset": snapshots.carried.setdefault("preset", preset),
+            "preset": snapshots.carry("preset", preset),
             **describe_model(classifier),
         }
         best = BestEpoch(folder, snapshots.carried, classifier, reporter)
@@ -230,8 +230,8 @@ def _train_phases(training: _Training, entry: StageEntry) -> None:
         training.images.classes,
         training.snapshots.carried,
     )
-    finished: list[str] = carried.setdefault("finished", [])
-    entry.metrics |= carried.setdefault("metrics", {})
+    finished: list[str] = training.snapshots.carry("finished", [])
+    entry.metrics |= training.snapshots.carry("metrics", {})
     for method in ("cam", "recam") if settings.method == "recam" else ("cam",):
         path = classifier_path(run, method)
         if method not in finished:

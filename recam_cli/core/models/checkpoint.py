@@ -16,6 +16,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor, nn
 
+from recam_cli.core.bounded import parse_json, reason_of, require_plain
 from recam_cli.core.errors import DataError
 from recam_cli.core.models.tensor_digest import tensor_digest
 from recam_cli.core.runs.files import write_bytes
@@ -54,17 +55,18 @@ def read_about(path: Path) -> dict[str, Any]:
         DataError: not such a file.
     """
     try:
+        require_plain(path)
         with safetensors.safe_open(path, framework="pt") as file:
             return _facts((file.metadata() or {})[_ABOUT])[0]
     except FileNotFoundError:
         raise DataError(f"{path}: no such weights file") from None
     except (OSError, RuntimeError, ValueError, KeyError, safetensors.SafetensorError) as error:
-        raise DataError(f"{path}: not weights written by recam: {_first_line(error)}") from None
+        raise DataError(f"{path}: not weights written by recam: {reason_of(error)}") from None
 
 
 def _facts(text: str) -> tuple[dict[str, Any], str]:
     """Return the facts of a header without their hash, and the hash; raises ValueError or KeyError."""
-    facts = json.loads(text)
+    facts = parse_json(text)
     if not isinstance(facts, dict):
         raise ValueError("its header is no JSON object")
     return facts, str(facts.pop(_HASH))
@@ -97,7 +99,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
             facts = _facts(header[_ABOUT]) if _ABOUT in header else None
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-        raise DataError(f"{path}: damaged weights file: {_first_line(error)}", remedy="Restore it") from None
+        raise DataError(f"{path}: damaged weights file: {reason_of(error)}", remedy="Restore it") from None
     if facts is not None and facts[1] != tensor_digest(state, _text(facts[0])):
         raise DataError(
             f"{path}: damaged weights file: its content does not match the hash in its header",
@@ -116,7 +118,3 @@ def check_size(path: Path) -> None:
         raise DataError(f"{path}: no such weights file", remedy="Correct the path")
     if path.stat().st_size > MAX_BYTES:
         raise DataError(f"{path}: larger than {MAX_BYTES >> 30} GiB, which no supported network needs")
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

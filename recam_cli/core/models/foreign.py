@@ -91,5 +91,7 @@ def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _refuse_odd(name: str, tensor: Tensor, path: Path) -> None:
     known = tensor.dtype in (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64)
-    if tensor.layout != torch.strided or tensor.is_quantized or not known or tensor.device.type != "cpu":
+    plain = known and tensor.layout == torch.strided and not tensor.is_quantized and tensor.device.type == "cpu"
+    # Values that are repeated, or have no storage, would fill the memory once copied.
+    if not plain or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise DataError(f"{path}: {name[:100]} is no dense tensor of numbers ({tensor.dtype})", remedy=_REMEDY)

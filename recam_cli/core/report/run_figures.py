@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from recam_cli.core.bounded import read_json
 from recam_cli.core.errors import RunError
 from recam_cli.core.report.coverage_curves import CoverageLine
 from recam_cli.core.report.curves import SweepLine
@@ -178,8 +178,8 @@ def _line(run: Run, stage: str, entry: StageEntry, name: str, read: Callable[[st
         return None
     path, _ = verified_file(run, stage, output, remedy="Run the evaluation again")
     try:
-        return read(name, json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        return read(name, read_json(path))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise RunError(f"{path}: damaged evaluation: {error}", remedy="Run the evaluation again") from None
 
 
@@ -204,6 +204,7 @@ def _threshold_note(one: Evaluation) -> str:
         chosen = one.figures.get("threshold_chosen")
         parts.append(f"threshold {threshold:.2f}" + (f" ({chosen})" if chosen else ""))
     label_free = label_free if isinstance(label_free, dict) else {}
-    if label_free.get("miou") is not None and label_free.get("threshold") != threshold:
+    known = label_free.get("miou") is not None and label_free.get("threshold") is not None
+    if known and label_free["threshold"] != threshold:
         parts.append(f"label-free at {label_free['threshold']:.2f}: {label_free['miou']:.1f}")
     return "; ".join(parts)

@@ -139,8 +139,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 `text` to `path`, whole or not at all."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write UTF-8 `text` to `path`, whole or not at all.
+
+    What UTF-8 cannot hold, as a file name of other bytes, is written as `\\udcff`, which JSON reads back as it was.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -153,7 +156,7 @@ def append_line(path: Path, line: str) -> None:
 
     A last line without its end, as a power cut leaves it, never counted and is taken away.
     """
-    data = line.encode("utf-8") + b"\n"
+    data = line.encode("utf-8", "backslashreplace") + b"\n"
     try:
         _make_folder(path.parent)
         with path.open("a+b", buffering=0) as file:
@@ -188,7 +191,7 @@ def sha256_of_all(paths: Iterable[Path]) -> list[str]:
 def fingerprint(value: Any) -> str:
     """Return a short, stable hash of a JSON-like value: equal values, equal fingerprints."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 def _sha256_or_nothing(path: Path) -> str:

@@ -20,11 +20,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TextIO
 
+from recam_cli.core.bounded import read_json, reason_of
 from recam_cli.core.errors import RunError
 
 LOCK_NAME = "run.lock"
 HOLDER_NAME = "run.lock.holder"
 """Only where the file system knows no locks."""
+_MAX_BYTES = 4096
 
 fcntl: ModuleType | None
 try:
@@ -137,12 +139,12 @@ def _take_holder_file(folder: Path) -> None:
 
 def _busy(folder: Path, name: str) -> RunError:
     note = _note_in(folder / name)
-    if "pid" not in note:
+    if not isinstance(note.get("pid"), int):
         return RunError(f"{folder} is in use by another process", remedy="Wait for it to end, or choose another --run")
     remedy = "Wait for it to end, or choose another --run"
     if name == HOLDER_NAME and note.get("host") != socket.gethostname():
         remedy += f"; if it is dead, delete {folder / name}"
-    return RunError(f"{folder} is in use by process {note['pid']} on {note.get('host', '?')}", remedy=remedy)
+    return RunError(f"{folder} is in use by process {note['pid']} on {str(note.get('host'))[:80]}", remedy=remedy)
 
 
 def _write_note(file: TextIO) -> None:
@@ -158,8 +160,8 @@ def _note_of(process: int) -> dict[str, int | str | None]:
 
 def _note_in(path: Path) -> dict[str, int | str | None]:
     try:
-        note = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
+        note = read_json(path, _MAX_BYTES)
+    except (OSError, ValueError):
         return {}
     return note if isinstance(note, dict) else {}
 
@@ -197,8 +199,13 @@ def _start_of(process: int) -> str | None:
 def _lock_file(folder: Path) -> TextIO:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return (folder / LOCK_NAME).open("a+")
+        return open(folder / LOCK_NAME, "a+", encoding="utf-8", opener=_open_itself)
     except OSError as error:
         raise RunError(
-            f"{folder} cannot be written: {error.strerror}", remedy="Mend its permissions, or choose another --run"
+            f"{folder} cannot be written: {reason_of(error)}", remedy="Mend its permissions, or choose another --run"
         ) from error
+
+
+def _open_itself(path: str, flags: int) -> int:
+    """Open the file itself: what a link leads to would be emptied."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 import time
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from recam_cli.core.bounded import parse_json
 from recam_cli.core.errors import RecamError, RunError
 from recam_cli.core.runs.files import (
     append_line,
@@ -117,7 +119,7 @@ class Run:
                     f"no run found in {root}/",
                     remedy="Start one with: recam train-cls, or name one with --run",
                 )
-        if not path.is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112 - no error where it cannot be a path
             raise RunError(f"{path}: no such run directory", remedy="Start one with: recam train-cls")
         return cls(path, Manifest.load(path))
 
@@ -148,6 +150,12 @@ class Run:
 
     def outdated(self, stage: str) -> str | None:
         """Return the earlier stage that was run anew with other settings since `stage`, or None."""
+        return self._outdated(stage, set())
+
+    def _outdated(self, stage: str, seen: set[str]) -> str | None:
+        if stage in seen:  # of a manifest that no run wrote
+            return None
+        seen.add(stage)
         entry = self.entry(stage)
         for name, noted in entry.inputs.items() if entry is not None else ():
             source = self.manifest.stages.get(name)
@@ -155,7 +163,7 @@ class Run:
                 continue
             if source.fingerprint != noted:
                 return name
-            if (earlier := self.outdated(name)) is not None:
+            if (earlier := self._outdated(name, seen)) is not None:
                 return earlier
         return None
 
@@ -318,7 +326,7 @@ def newest_run(root: Path = RUNS_FOLDER) -> Path | None:
 
 def _of_other_stage(line: bytes, stage: str) -> bool:
     try:
-        return bool(json.loads(line).get("stage") != stage)
+        return bool(parse_json(line).get("stage") != stage)
     except (ValueError, AttributeError):  # cut by a kill
         return False
 

@@ -17,6 +17,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from recam_cli.core.bounded import parse_json, reason_of, require_plain
 from recam_cli.core.errors import RunError
 from recam_cli.core.models.tensor_digest import tensor_digest
 from recam_cli.core.reporter import Reporter
@@ -59,17 +60,21 @@ def read_snapshot(path: Path) -> Snapshot:
         DamagedError: it is missing, or not as it was written.
     """
     try:
+        require_plain(path)
         with safetensors.safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
         facts = header["facts"]
         if header["sha256"] != tensor_digest(tensors, facts):
             raise DamagedError("its content does not match its hash")
-        return Snapshot(tensors, json.loads(facts))
+        known = parse_json(facts)
+        if not isinstance(known, dict):
+            raise DamagedError("its facts are not those of a training")
+        return Snapshot(tensors, known)
     except FileNotFoundError:
         raise DamagedError("missing") from None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
-        raise DamagedError(str(error).splitlines()[0]) from None
+        raise DamagedError(reason_of(error)) from None
 
 
 @dataclass

@@ -119,7 +119,7 @@ def test_every_backbone_is_recognised_by_its_tensors(name):
         ({"classifier.1.bias": torch.full((1000,), float("inf"))}, r"NaN or infinite numbers in classifier\.1\.bias"),
         ({"features.0.1.bias": torch.zeros(32, dtype=torch.complex64)}, "no dense tensor of numbers"),
         ({"features.0.1.bias": torch.zeros(32).to_sparse()}, "no dense tensor of numbers"),
-        ({"classifier.1.weight": torch.zeros(1).expand(1 << 30, 4)}, "more than 400,000,000 numbers"),
+        ({"classifier.1.weight": torch.zeros(1).expand(1 << 30, 4)}, "no dense tensor of numbers"),
         ({"x": "text"}, "not a state dict of tensors"),
         ({3: torch.zeros(1)}, "not a state dict of tensors"),
     ],
