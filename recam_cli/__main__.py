@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from typing import NoReturn
 
-from recam_cli.core.errors import ExitCode, RecamError, without_repeatable_form
+from recam_cli.core.errors import ExitCode, RecamError, one_line, without_repeatable_form
+from recam_cli.core.printable import printable
 from recam_cli.core.signals import Interrupted, raise_on_signals
 
 
@@ -32,15 +34,29 @@ def main() -> None:
         from recam_cli.terminal import leave_closed_pipe
 
         leave_closed_pipe()
+    except OSError as error:
+        if error.filename is None or error.strerror is None or _is_verbose():
+            _unexpected(error)
+        # A path that the system does not take, or keeps to others.
+        _say(f"recam: {one_line(str(error.filename))}: {error.strerror}. Correct the path or its permissions")
+        sys.exit(ExitCode.BAD_DATA)
     except Exception as error:
         if (refused := without_repeatable_form(error)) is not None:
             _say(f"recam: {refused}")
             sys.exit(refused.exit_code)
-        if "--verbose" in sys.argv or "-v" in sys.argv:
-            raise
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        _say(f"recam: unexpected error: {what}. Please report it with the output of the same command and --verbose")
-        sys.exit(ExitCode.UNEXPECTED)
+        _unexpected(error)
+
+
+def _unexpected(error: Exception) -> NoReturn:
+    if _is_verbose():
+        raise error
+    what = one_line(f"{type(error).__name__}: {error}")
+    _say(f"recam: unexpected error: {what}. Please report it with the output of the same command and --verbose")
+    sys.exit(ExitCode.UNEXPECTED)
+
+
+def _is_verbose() -> bool:
+    return "--verbose" in sys.argv or "-v" in sys.argv
 
 
 def _asked_command() -> str | None:
@@ -59,7 +75,7 @@ def _command_to_go_on() -> str:
 
 
 def _say(message: str) -> None:
-    sys.stderr.write(message + "\n")
+    sys.stderr.write(printable(message) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""What the user sees: results on stdout, everything else on stderr; bars on a terminal, plain lines otherwise."""
+"""What the user sees: results on stdout, everything else on stderr; bars on a terminal, plain lines otherwise.
+
+Ids, file names and class names are others' text: characters that a terminal would act on are shown, never sent.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
+from recam_cli.core.errors import RunError
+from recam_cli.core.printable import printable
 from recam_cli.core.signals import polled, raise_if_signalled
 
 if TYPE_CHECKING:
@@ -76,7 +81,7 @@ class TerminalReporter:
         from rich.progress import Progress as RichProgress
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
@@ -93,6 +98,7 @@ class TerminalReporter:
                 self._bars = None
 
     def _print(self, message: str) -> None:
+        message = printable(message)
         if self._bars is not None:
             self._bars.console.print(message, markup=False, highlight=False, soft_wrap=True)
         else:
@@ -109,7 +115,7 @@ class _Silent:
 class _RichBar:
     def __init__(self, bars: RichProgress, title: str, total: int, unit: str) -> None:
         self._bars, self._unit, self._begun, self._done = bars, unit, time.monotonic(), 0
-        self._task = bars.add_task(title, total=total, rate="", figures="")
+        self._task = bars.add_task(printable(title), total=total, rate="", figures="")
 
     def advance(self, count: int = 1, **figures: float) -> None:
         """Move the bar on."""
@@ -121,7 +127,7 @@ class _RichBar:
 
 class _PlainBar:
     def __init__(self, title: str, total: int, unit: str) -> None:
-        self._title, self._total, self._unit = title, total, unit
+        self._title, self._total, self._unit = printable(title), total, unit
         self._done, self._begun = 0, time.monotonic()
         self._printed = self._begun
         self._last: dict[str, float] = {}
@@ -157,13 +163,16 @@ def stderr_console() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Print JSON, and nothing else, to stdout."""
-    _write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Print JSON, and nothing else, to stdout; escaped where the terminal or UTF-8 cannot show a name."""
+    text = printable(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False), keep="\n")
+    if not _can_write(text):
+        text = json.dumps(value, indent=2, allow_nan=False)
+    _write(text + "\n")
 
 
 def print_line(text: str) -> None:
     """Print one line of result to stdout."""
-    _write(text + "\n")
+    _write(printable(text) + "\n")
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
@@ -175,32 +184,58 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(header):  # names are folded where the terminal is narrow, figures stay whole
-        table.add_column(Text(name), justify="left" if index == 0 else "right", overflow="fold", no_wrap=index > 0)
+        justify: Literal["left", "right"] = "left" if index == 0 else "right"
+        table.add_column(Text(printable(name)), justify=justify, overflow="fold", no_wrap=index > 0)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console = Console(file=sys.stdout)
     if not sys.stdout.isatty():
         console = Console(file=sys.stdout, width=max(console.width, 160))
     with console.capture() as captured:
         if title:  # a title of the table itself would be broken to the table's width
-            console.print(Text(title), soft_wrap=True)
+            console.print(Text(printable(title)), soft_wrap=True)
         console.print(table)
     _write(captured.get())
 
 
 def leave_closed_pipe() -> NoReturn:
     """End the program in silence: the reader of stdout went away (`recam … | head`), which is no error."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's own flush at exit
+    _drop_stdout()
     sys.exit(CLOSED_PIPE)
 
 
+def _drop_stdout() -> None:
+    """Let the interpreter's own flush at exit succeed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _write(text: str) -> None:
-    """Write to stdout; a reader that went away ends the program here, where Typer and Rich would exit with 1."""
+    """Write to stdout; a reader that went away ends the program here, where Typer and Rich would exit with 1.
+
+    What cannot be encoded is written escaped.
+
+    Raises:
+        RunError: what stdout goes to takes no more, e.g. a file on a full disk.
+    """
+    if not _can_write(text):
+        encoding = sys.stdout.encoding or "utf-8"
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         leave_closed_pipe()
+    except OSError as error:
+        _drop_stdout()
+        raise RunError(f"the result cannot be written to stdout: {error.strerror}", remedy="Free space") from error
+
+
+def _can_write(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _figures(figures: dict[str, float]) -> str:

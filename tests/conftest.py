@@ -1,5 +1,18 @@
-"""Set before torch is loaded: threads that wait do not spin, so that tests stay quick on a busy machine."""
+"""Two processes run the tests; benchmarks and fuzzing have the machine to themselves, and their output is shown."""
 
 import os
 
+import pytest
+
+# Set before torch is loaded: threads that wait do not spin, so that tests stay quick on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    if any(
+        word in config.option.markexpr.replace("not bench", "").replace("not fuzz", "") for word in ("bench", "fuzz")
+    ):
+        config.option.numprocesses, config.option.dist = 0, "no"

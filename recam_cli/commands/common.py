@@ -135,7 +135,7 @@ def run_values(run: Run, cls: type[Any], stage: str) -> dict[str, Any]:
     splits = [done.settings.get("split") for name in before if (done := run.entry(name)) is not None]
     if splits and isinstance(splits[-1], str):
         values["split"] = splits[-1]
-    if "preset" in entry.notes:
+    if isinstance(entry.notes.get("preset"), str):
         values["preset"] = entry.notes["preset"]
     return values
 

@@ -14,11 +14,31 @@ if TYPE_CHECKING:
 
 def _execute(call: Call) -> None:
     from recam_cli.core.runs.run import Run
+    from recam_cli.core.runs.verify import verify
 
+    settings = call.resolve(StatusSettings).settings
     run = Run.open(call.run_path)
+    verified = verify(run, call.reporter) if settings.verify else None
+    result = overview(run)
+    if verified is not None:
+        result["verified"] = verified.as_dict()
+
+    def human() -> None:
+        print_table(("stage", "state", "time", "result"), rows(run), title=str(run.path))
+        if verified is not None and not verified.faults:
+            print_line(f"all {verified.files} files are as they were written")
+        print_line(f"next: {run.next_command()}")
+
+    call.show(result, human)
+    if verified is not None:
+        verified.raise_on_faults()
+
+
+def overview(run: Run) -> dict[str, Any]:
+    """Return what `--json` prints."""
     stages = {
         name: {
-            "state": entry.state,
+            "state": run.state(name),
             "seconds": entry.seconds,
             "started": entry.started,
             "metrics": entry.metrics,
@@ -26,22 +46,19 @@ def _execute(call: Call) -> None:
         }
         for name, entry in run.manifest.stages.items()
     }
-    result: dict[str, Any] = {"run": str(run.path), "stages": stages, "next_command": run.next_command()}
+    return {"run": str(run.path), "stages": stages, "next_command": run.next_command()}
 
-    def human() -> None:
-        rows = [
-            (name, _state(run, name), f"{e.seconds:.0f} s", _headline(e.metrics))
-            for name, e in run.manifest.stages.items()
-        ]
-        print_table(("stage", "state", "time", "result"), rows, title=str(run.path))
-        print_line(f"next: {run.next_command()}")
 
-    call.show(result, human)
+def rows(run: Run) -> list[tuple[str, str, str, str]]:
+    """Return the table's rows: stage, state, time and head figure."""
+    return [
+        (name, _state(run, name), f"{e.seconds:.0f} s", _headline(e.metrics)) for name, e in run.manifest.stages.items()
+    ]
 
 
 def _state(run: Run, stage: str) -> str:
     changed = run.outdated(stage)
-    return run.manifest.stages[stage].state if changed is None else f"outdated by {changed}"
+    return run.state(stage) if changed is None else f"outdated by {changed}"
 
 
 def _headline(metrics: dict[str, Any]) -> str:
@@ -55,5 +72,5 @@ COMMAND = Command(
     name="status",
     settings=StatusSettings,
     execute=_execute,
-    examples=("recam status", "recam status --run runs/photos --json"),
+    examples=("recam status", "recam status --run runs/photos --json", "recam status --verify"),
 )

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from enum import IntEnum
 
+from recam_cli.core.printable import printable
+
 
 class ExitCode(IntEnum):
     """The exit codes of every command: a contract with shell scripts."""
@@ -22,6 +24,16 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+_LONGEST = 1200
+"""Characters of a message; what a file says of itself may be longer, and is shortened in its middle."""
+
+
+def one_line(text: str) -> str:
+    """Return the text as one line that a terminal shows as it is: blanks joined, control characters escaped."""
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST * 2 // 3]} … {line[-_LONGEST // 3 :]}"
+
+
 class RecamError(Exception):
     """Base of all expected errors; `str(error)` is the line shown to the user."""
 
@@ -29,8 +41,8 @@ class RecamError(Exception):
 
     def __init__(self, message: str, *, remedy: str | None = None) -> None:
         """Join `message` and `remedy` ("what to do now") into one line."""
-        self.message = " ".join(message.split())
-        self.remedy = " ".join(remedy.split()) if remedy else None
+        self.message = one_line(message)
+        self.remedy = one_line(remedy) if remedy else None
         super().__init__(self.message if not self.remedy else f"{self.message}. {self.remedy}")
 
 
@@ -58,7 +70,11 @@ class DataError(RecamError):
 
 
 class RunError(RecamError):
-    """A run directory that is missing, busy, incomplete or made with other settings (exit 4)."""
+    """A run directory that is missing, busy, incomplete, changed since its stages or of other settings (exit 4).
+
+    So is a file that differs from the hash in its run's manifest; one that differs from its own hash only is a
+    `DataError`, as it may come from anywhere.
+    """
 
     exit_code = ExitCode.BAD_RUN
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -135,6 +136,6 @@ def _summary(image_set: ImageSet) -> SplitSummary:
 def _unreadable(root: Path, error: DataError) -> Problem:
     """Return the error as a problem of the file its message begins with, or else of the data set's folder."""
     name, colon, reason = error.message.partition(": ")
-    if colon and Path(name).exists():
+    if colon and os.path.exists(name):  # noqa: PTH110 - no error where it cannot be a path
         return Problem(Path(name), reason, error.remedy or "Correct it")
     return Problem(root, error.message, error.remedy or "Correct it")

@@ -14,6 +14,7 @@ from recam_cli.core.data.reading import PhotoBatch, read_batches
 from recam_cli.core.data.transforms import enlarged
 from recam_cli.core.hardware import autocast, choose_device, choose_precision
 from recam_cli.core.models.irnet import BoundaryNet
+from recam_cli.core.runs.commits import Commits
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.run import result_settings, stage_fingerprint
 from recam_cli.core.settings.declare import part_of
@@ -57,10 +58,10 @@ def run(work: MaskWork, *, net: BoundaryNet, masks: Path, floor: float, inputs: 
             work.reporter.info(f"Moved the instance maps of other settings to {moved}")
         todo = [sample for sample in images if not folder.done(sample.id)]
         read = read_batches(todo, settings.walk_batch_size, max_pixels=settings.max_pixels, workers=work.workers)
-        with work.reporter.track("Instances", len(images)) as progress:
+        with Commits() as commits, work.reporter.track("Instances", len(images)) as progress:
             progress.advance(len(images) - len(todo))
             for batch in read:
-                _tell_apart(batch, work, folder, net, settings, masks, floor)
+                _tell_apart(batch, work, folder, net, settings, masks, floor, commits)
                 progress.advance(len(batch.samples))
         found = sum(len(read_listed(folder.file(sample.id).with_suffix(".json"))) for sample in images)
         entry.metrics |= {"images": len(images), "made": len(todo), "instances": found}
@@ -78,6 +79,7 @@ def _tell_apart(
     settings: InstancesSettings,
     masks: Path,
     floor: float,
+    commits: Commits,
 ) -> None:
     device = next(net.parameters()).device
     pixels = enlarged(batch.images, settings.walk_scale, device)
@@ -95,4 +97,5 @@ def _tell_apart(
         )
         mask = read_mask(masks / f"{sample.id}.png", max_pixels=settings.max_pixels)
         found = instances_of(mask, parts, fragment=settings.instance_fragment)
-        write_instances(folder.file(sample.id), found, work.images.classes)
+        with commits.item():
+            write_instances(folder.file(sample.id), found, work.images.classes)

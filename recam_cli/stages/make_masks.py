@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from recam_cli.core.cams.store import read_seed_of
 from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.errors import RunError, UsageError
@@ -19,6 +20,7 @@ from recam_cli.core.runs.files import write_text
 from recam_cli.core.runs.items import ItemFolder, differences
 from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
+from recam_cli.core.runs.sums import sums_hash
 from recam_cli.core.runs.variants import command, require_variant, resolve_method, variant_suffix
 from recam_cli.core.settings.declare import part_of, settings_of
 from recam_cli.core.settings.irn import walk_kind
@@ -152,11 +154,14 @@ def _prepare(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter
         from recam_cli.stages import spreading
 
         spreading.check(settings, walks)
-    inputs = {"make-seeds" + suffix: require_variant(run, "make-seeds", suffix).fingerprint}
+    made = require_variant(run, "make-seeds", suffix)
+    inputs = {"make-seeds" + suffix: made.fingerprint}
     images = open_dataset(settings, settings.split)
     require_classes(run, "train-cls", images.classes, images.root)
+    _require_same_images(images, made, command(run, "make-seeds", suffix))
     seeds = run.path / f"seeds{suffix}"
     _require_seeds(images, seeds, command(run, "make-seeds", suffix))
+    inputs["seeds"] = _content_of_seeds(made, images, seeds)
     return MaskWork(Resolved(settings, resolved.sources), run, reporter, images, suffix, seeds, inputs)
 
 
@@ -221,10 +226,38 @@ def _refuse_others(work: MaskWork) -> None:
         )
 
 
+def _require_same_images(images: ImageSet, seeds: StageEntry, remedy: str) -> None:
+    """Check that neither photographs nor labels have changed since the seeds of this split were made.
+
+    Raises:
+        RunError: they have.
+    """
+    noted = seeds.inputs.get("data")
+    if noted is not None and seeds.settings.get("split") == images.split and noted != images.fingerprint():
+        raise RunError(
+            f"{images.root}: photographs or labels have changed since the seeds were made",
+            remedy=f"Restore them, or make the seeds anew: {remedy} --overwrite",
+        )
+
+
 def _require_seeds(images: ImageSet, seeds: Path, remedy: str) -> None:
     for sample in images:
         if not (seeds / f"{sample.id}.npz").is_file():
             raise RunError(f"{seeds}: no seed of image {sample.id} of split {images.split}", remedy=f"Run: {remedy}")
+
+
+def _content_of_seeds(made: StageEntry, images: ImageSet, seeds: Path) -> str:
+    """Return a hash of the seeds; where they are not as make-seeds left them, each is looked at first.
+
+    Raises:
+        DataError: one is damaged, or of other labels.
+    """
+    content = sums_hash(sorted(seeds.glob("*.npz")))
+    noted = made.outputs.get("seeds")
+    if noted is None or noted.sha256 != content:
+        for sample in images:
+            read_seed_of(sample, seeds)
+    return content
 
 
 def _choose(given: float | None, work: MaskWork) -> Threshold:

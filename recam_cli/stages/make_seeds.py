@@ -17,6 +17,7 @@ from recam_cli.core.errors import RunError
 from recam_cli.core.hardware import autocast, choose_device, choose_precision, computed_with, prepare_process
 from recam_cli.core.models.classifier_files import run_classifier
 from recam_cli.core.reporter import Reporter
+from recam_cli.core.runs.commits import Commits
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
 from recam_cli.core.runs.variants import resolve_method, variant_suffix
@@ -118,19 +119,20 @@ def _make_all(
             return found
 
     todo = [sample for sample in images if not folder.done(sample.id)]
-    with reporter.track("Making seeds", len(images)) as progress:
+    with Commits() as commits, reporter.track("Making seeds", len(images)) as progress:
         progress.advance(len(images) - len(todo))
         read = read_batches(todo, settings.batch_size, max_pixels=settings.max_pixels, workers=settings.workers)
         for batch in read:
             maps = class_maps(features, weight, batch.images, scales=settings.scales, flip=settings.flip)
-            _write(batch, maps, folder)
+            _write(batch, maps, folder, commits)
             progress.advance(len(batch.samples))
     return len(todo)
 
 
-def _write(batch: PhotoBatch, maps: torch.Tensor, folder: ItemFolder) -> None:
+def _write(batch: PhotoBatch, maps: torch.Tensor, folder: ItemFolder, commits: Commits) -> None:
     for sample, image, found in zip(batch.samples, batch.images, maps, strict=True):
         classes = torch.tensor(sample.labels, dtype=torch.int64)
         chosen = normalised_maps(found, sample.labels).cpu()
         size = int(image.shape[0]), int(image.shape[1])
-        write_seed(folder.file(sample.id), Seed(classes.numpy(), chosen.numpy(), size))
+        with commits.item():
+            write_seed(folder.file(sample.id), Seed(classes.numpy(), chosen.numpy(), size))

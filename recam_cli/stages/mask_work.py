@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from recam_cli.core.errors import DataError, UsageError
 from recam_cli.core.masks.crf import resolve_backend
 from recam_cli.core.masks.pool import run_over
 from recam_cli.core.reporter import Progress, Reporter
+from recam_cli.core.runs.commits import Commits
+from recam_cli.core.runs.files import Pending, deferred
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
@@ -42,6 +44,26 @@ class Job(Protocol[Made]):
 
 
 @dataclass(frozen=True)
+class Deferred(Generic[Tally]):
+    """What a job came to, and its files, which wait to be committed."""
+
+    result: Tally
+    pending: list[Pending]
+
+
+@dataclass(frozen=True)
+class DeferringJob(Generic[Tally]):
+    """A job in a worker process, which leaves it to its parent to wait for the disk."""
+
+    job: Job[Tally]
+
+    def __call__(self, sample: Sample) -> Deferred[Tally]:
+        """Do the job; its files are written whole, but do not have their names yet."""
+        with deferred() as pending:
+            return Deferred(self.job(sample), pending)
+
+
+@dataclass(frozen=True)
 class MaskWork:
     """One call of make-masks.
 
@@ -52,7 +74,7 @@ class MaskWork:
         images: the split.
         suffix: of the variant's stages and folders, "" or "-cam".
         seeds: folder of the split's seeds, `<id>.npz`.
-        inputs: the seeds' fingerprint, by the name of their stage.
+        inputs: the fingerprint of the seeds by the name of their stage, and the hash of their content.
     """
 
     resolved: Resolved[MakeMasksSettings]
@@ -138,16 +160,15 @@ class MaskWork:
         there = {sample.id for sample in kept}
         todo = [sample for sample in self.images if sample.id not in there]
         workers = self.crf_workers(len(todo)) if crf else worker_count(self.settings.workers, len(todo))
-        with self.reporter.track(title, len(self.images)) as progress:
+        with Commits() as commits, self.reporter.track(title, len(self.images)) as progress:
+
+            def take(sample: Sample, made: Deferred[Tally]) -> None:
+                commits.add(made.pending)
+                progress.advance(1, **receive(sample, made.result, True))
+
             for sample in kept:
                 progress.advance(1, **receive(sample, job.tally_of_kept(sample), False))
-            run_over(
-                job,
-                todo,
-                lambda sample, tally: progress.advance(1, **receive(sample, tally, True)),
-                workers=workers,
-                name_of=lambda sample: sample.id,
-            )
+            run_over(DeferringJob(job), todo, take, workers=workers, name_of=lambda sample: sample.id)
 
     def finished(self, stage: str, folder: ItemFolder) -> StageEntry | None:
         """Return the entry of a part that was made to its end with the same settings, whose files are all there."""

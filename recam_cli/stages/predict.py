@@ -4,31 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from recam_cli.core.data.images import read_mask, write_image, write_mask
+from recam_cli.core.data.images import read_mask, read_note, write_image, write_mask
 from recam_cli.core.data.photos import Failure, Photo, find_photos, fitted, read_ahead
 from recam_cli.core.data.transforms import resized_mask
 from recam_cli.core.errors import DataError, RecamError, RunError, UsageError
 from recam_cli.core.hardware import choose_device, choose_precision, prepare_process
 from recam_cli.core.masks.crf import check_backend
 from recam_cli.core.masks.shares import shares
-from recam_cli.core.models.run_models import run_segmenter
+from recam_cli.core.models.run_models import run_segmenter, segmenter_hash
 from recam_cli.core.models.segment_inference import predict_image
 from recam_cli.core.models.segmenters import Segmenter
 from recam_cli.core.models.upscale import upscaled_mask
 from recam_cli.core.report.overlay import mask_overlay
 from recam_cli.core.reporter import Reporter
+from recam_cli.core.runs.commits import Commits
+from recam_cli.core.runs.files import fingerprint, sha256_of_all, sweep
 from recam_cli.core.runs.run import Run
 from recam_cli.core.runs.variants import command, variant_suffix
+from recam_cli.core.settings.declare import as_plain
 from recam_cli.core.settings.predict import PredictSettings
 from recam_cli.core.settings.resolve import Resolved
 
 FOLDER = "predict"
+_MATTER = ("long_side", "eval_scales", "flip", "crf")
+"""Settings that masks depend on."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,7 @@ class _Target:
     photo: Photo
     mask: Path
     overlay: Path | None
+    note: str = ""
 
     def kept(self, settings: PredictSettings) -> bool:
         """Return whether the mask is there and stays."""
@@ -119,7 +125,8 @@ def run(resolved: Resolved[PredictSettings], run: Run, reporter: Reporter, place
 
     Raises:
         UsageError: the masks would lie among the photographs, or the dense CRF is not installed.
-        RunError: there is no segmenter, or it has changed.
+        RunError: there is no segmenter, or it has changed; or masks are there that were made from other photographs,
+            or by another segmenter or other settings.
         DataError: no photograph, or two that would share one mask.
         NotFiniteError: the segmenter's output of a photograph is not finite; masks made before are kept.
     """
@@ -137,8 +144,33 @@ def run(resolved: Resolved[PredictSettings], run: Run, reporter: Reporter, place
             f"{run.path} has no trained segmenter", remedy=f"Train it with: {command(run, 'train-seg', suffix)}"
         )
     segmenter, classes = found
+    targets = _noted(targets, settings, segmenter_hash(run, suffix))
+    sweep(folder)
     worker = _Predictor(settings, segmenter, classes, choose_precision(settings.precision, device))
     return worker.run(targets, folder, reporter)
+
+
+def _noted(targets: list[_Target], settings: PredictSettings, network: str) -> list[_Target]:
+    """Let each target say what its mask is made from, and refuse masks that were made from anything else."""
+    plain = as_plain(settings)
+    how = fingerprint([network, {name: plain[name] for name in _MATTER}])
+    photos = sha256_of_all(target.photo.path for target in targets)
+    noted = [replace(target, note=f"{how} {photo}") for target, photo in zip(targets, photos, strict=True)]
+    others = [t.mask for t in noted if t.kept(settings) and not _made_alike(t, settings)]
+    if others:
+        which = f"{others[0]} was" if len(others) == 1 else f"{others[0]} and {len(others) - 1} more were"
+        raise RunError(
+            f"{which} made from another photograph, or by another segmenter or other settings",
+            remedy="Choose another --out, or make them anew with --overwrite",
+        )
+    return noted
+
+
+def _made_alike(target: _Target, settings: PredictSettings) -> bool:
+    try:
+        return read_note(target.mask, max_pixels=settings.max_pixels) == target.note
+    except DataError:  # told when its turn comes
+        return True
 
 
 def _targets(settings: PredictSettings, places: Sequence[Path], folder: Path) -> list[_Target]:
@@ -181,15 +213,16 @@ class _Predictor:
         failed: list[Failure] = []
         overlays = 0
         todo = {t.photo.path: t for t in targets if not self._finished(t)}
-        with reporter.track("Predicting", len(targets)) as progress:
+        with Commits() as commits, reporter.track("Predicting", len(targets)) as progress:
             for target in targets:
                 if target.photo.path not in todo:
                     self._guarded(target, None, predicted, failed, reporter)
                     progress.advance()
             photos = read_ahead(list(todo), max_pixels=self.settings.max_pixels, workers=self.settings.workers)
             for path, image in photos:
-                if self._guarded(todo[path], image, predicted, failed, reporter):
-                    overlays += self.settings.overlay
+                with commits.item():
+                    done = self._guarded(todo[path], image, predicted, failed, reporter)
+                overlays += done and self.settings.overlay
                 progress.advance()
         order = [t.photo.path for t in targets if t.photo.path in predicted]
         return PredictResult(folder, tuple(predicted[path] for path in order), tuple(failed), overlays)
@@ -224,9 +257,9 @@ class _Predictor:
         else:
             assert image is not None
             mask = self._mask(image, str(target.photo.path))
-            write_mask(target.mask, mask)
+            write_mask(target.mask, mask, note=target.note)
         if image is not None and target.overlay is not None:
-            _write_overlay(target.overlay, target.mask, image, mask, self.settings.long_side)
+            _write_overlay(target.overlay, image, mask, self.settings.long_side)
         return Predicted(target.photo.path, target.mask, shares(mask, self.classes), kept)
 
     def _mask(self, image: np.ndarray, name: str) -> np.ndarray:
@@ -243,12 +276,7 @@ class _Predictor:
         return upscaled_mask(probabilities, (image.shape[0], image.shape[1]))
 
 
-def _write_overlay(path: Path, mask_path: Path, image: np.ndarray, mask: np.ndarray, long_side: int) -> None:
-    if mask.shape != image.shape[:2]:
-        raise DataError(
-            f"{mask_path} has {mask.shape[1]}×{mask.shape[0]} pixels, its photograph {image.shape[1]}×{image.shape[0]}",
-            remedy="Make it anew with --overwrite",
-        )
+def _write_overlay(path: Path, image: np.ndarray, mask: np.ndarray, long_side: int) -> None:
     small = fitted(image, long_side)
     write_image(path, mask_overlay(small, resized_mask(mask, (small.shape[0], small.shape[1]))), quality=90)
 

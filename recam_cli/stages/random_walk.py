@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 
 from recam_cli.core.affinity.spread import WalkNet, spread_seeds
-from recam_cli.core.cams.store import write_seed
+from recam_cli.core.cams.store import Seed, write_seed
 from recam_cli.core.data.images import read_mask
 from recam_cli.core.data.reading import PhotoBatch, read_batches
 from recam_cli.core.data.transforms import enlarged
 from recam_cli.core.hardware import autocast, choose_device, choose_precision, computed_with
-from recam_cli.core.runs.items import ItemFolder
+from recam_cli.core.runs.commits import Commits
 from recam_cli.core.settings.declare import part_of
 from recam_cli.core.settings.make_masks import RandomWalkSettings
 from recam_cli.core.settings.resolve import Resolved
@@ -80,10 +80,13 @@ def run(work: MaskWork, guide: Guide) -> Path:
         folder.begin()
         todo = [sample for sample in images if not folder.done(sample.id)]
         read = read_batches(todo, settings.walk_batch_size, max_pixels=settings.max_pixels, workers=work.workers)
-        with reporter.track("Random walk", len(images)) as progress:
+        with Commits() as commits, reporter.track("Random walk", len(images)) as progress:
             progress.advance(len(images) - len(todo))
             for batch in read:
-                _walk(batch, work, folder, guide, settings)
+                walked = _walk(batch, work, guide, settings)
+                for sample, seed in zip(batch.samples, walked, strict=True):
+                    with commits.item():
+                        write_seed(folder.file(sample.id), seed)
                 progress.advance(len(batch.samples))
         entry.metrics |= {"images": len(images), "made": len(todo)}
         entry.notes |= {"floor": guide.floor, **computed_with(choose_precision(settings.precision, device))}
@@ -92,7 +95,7 @@ def run(work: MaskWork, guide: Guide) -> Path:
 
 
 @torch.inference_mode()
-def _walk(batch: PhotoBatch, work: MaskWork, folder: ItemFolder, guide: Guide, settings: RandomWalkSettings) -> None:
+def _walk(batch: PhotoBatch, work: MaskWork, guide: Guide, settings: RandomWalkSettings) -> list[Seed]:
     device = choose_device(settings.device)
     pixels = enlarged(batch.images, settings.walk_scale, device)
     with autocast(device, choose_precision(settings.precision, device)):
@@ -102,6 +105,4 @@ def _walk(batch: PhotoBatch, work: MaskWork, folder: ItemFolder, guide: Guide, s
     if work.labels_walk and guide.labels is not None:
         files = (guide.labels.folder / f"{sample.id}.png" for sample in batch.samples)
         labels = [read_mask(file, max_pixels=settings.max_pixels) for file in files]
-    walked = spread_seeds(found, walk, floor=guide.floor, alpha=guide.alpha, labels=labels, steps=settings.walk_steps)
-    for sample, seed in zip(batch.samples, walked, strict=True):
-        write_seed(folder.file(sample.id), seed)
+    return spread_seeds(found, walk, floor=guide.floor, alpha=guide.alpha, labels=labels, steps=settings.walk_steps)

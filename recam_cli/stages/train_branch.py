@@ -75,9 +75,11 @@ def run(work: MaskWork, task: TrainTask[Net]) -> tuple[Net, Path]:
     done = run.entry(name)
     serve = {stage_fingerprint(name, one, inputs) for one in (settings, *task.serves)}
     served = done is not None and done.fingerprint in serve and path.is_file()
-    if done is not None and served and sha256_of(path) == done.outputs[kind.name].sha256:
-        work.reporter.info(f"{kind.describe.capitalize()}: kept {path}")
-        return load_branch(path, kind, device), path
+    if done is not None and served:
+        if sha256_of(path) == done.outputs[kind.name].sha256:
+            work.reporter.info(f"{kind.describe.capitalize()}: kept {path}")
+            return load_branch(path, kind, device), path
+        work.reporter.warn(f"{path} has changed since {name} wrote it: it is trained anew")
     net = on_device(_build(task, start), device)
     place = Place(device, choose_precision(settings.precision, device), settings.workers, work.reporter)
     folder = SnapshotFolder(path.parent / SNAPSHOTS)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -29,6 +30,7 @@ from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.core.settings.train_cls import TrainClsSettings
+from recam_cli.core.training.best import BestEpoch
 from recam_cli.core.training.loader import Batch, TrainingImages
 from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, sgd
 from recam_cli.core.training.schedule import poly, warmed_poly
@@ -39,6 +41,7 @@ from recam_cli.stages.resuming import require_begun
 
 STAGE = "train-cls"
 _SCORING_BATCH = 8
+_TITLES = {"cam": "CAM", "recam": "ReCAM"}
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,13 @@ class _Training:
     device: torch.device
     precision: str
     snapshots: Snapshots
+    best: BestEpoch
+    held_out: ImageSet | None
 
     @property
     def last_losses(self) -> dict[str, float]:
         """The last epoch's mean losses by name."""
-        kept: dict[str, float] = self.snapshots.carried.setdefault("losses", {})
+        kept: dict[str, float] = self.snapshots.carry("losses", {})
         return kept
 
 
@@ -116,10 +121,12 @@ def run(
     prepare_process(deterministic=settings.deterministic)
     device = choose_device(settings.device)
     images, held_out = _open_sets(settings, reporter)
-    weights = find_weights(settings.backbone, settings.weights)
+    weights = find_weights(settings.backbone, settings.weights, reporter=reporter)
     classifier = _build(settings, weights, len(images.classes), device)
     run = _open_run(settings, path)
     inputs = {"data": images.fingerprint(), "weights": weights.sha256 or weights.origin}
+    if settings.select == "best" and held_out is not None:
+        inputs["held-out data"] = held_out.fingerprint()
     precision = choose_precision(settings.precision, device)
     identity = identity_of(result_settings(settings, inputs), device, precision)
     folder = SnapshotFolder(run.path / FOLDER / SNAPSHOTS)
@@ -136,12 +143,13 @@ def run(
         entry.notes |= {
             "classes": list(images.classes),
             "weights": weights.origin,
-            "preset": snapshots.carried.setdefault("preset", preset),
+            "preset": snapshots.carry("preset", preset),
             **describe_model(classifier),
             **computed_with(precision),
         }
-        training = _Training(settings, run, reporter, images, classifier, device, precision, snapshots)
-        _train_phases(training, held_out, entry)
+        best = BestEpoch(folder, snapshots.carried, classifier, reporter)
+        training = _Training(settings, run, reporter, images, classifier, device, precision, snapshots, best, held_out)
+        _train_phases(training, entry)
     folder.clear()
     measured = entry.metrics.get("average_precision", {})
     return TrainClsResult(
@@ -174,6 +182,11 @@ def _open_sets(settings: TrainClsSettings, reporter: Reporter) -> tuple[ImageSet
         fetch(settings, reporter)
     images = open_checked(settings, settings.split, workers=settings.workers, reporter=reporter)
     held_out = None if settings.val_split == "none" else _open_held_out(settings, reporter)
+    if settings.select == "best" and held_out is None:
+        raise UsageError(
+            f"--select best needs held-out images, but there are none in split {settings.val_split!r}",
+            remedy="Choose another --val-split, or --select last",
+        )
     return images, held_out
 
 
@@ -211,15 +224,15 @@ def _build(
     return classifier if device.type == "mps" else classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _train_phases(training: _Training, held_out: ImageSet | None, entry: StageEntry) -> None:
+def _train_phases(training: _Training, entry: StageEntry) -> None:
     settings, run, classes, carried = (
         training.settings,
         training.run,
         training.images.classes,
         training.snapshots.carried,
     )
-    finished: list[str] = carried.setdefault("finished", [])
-    entry.metrics |= carried.setdefault("metrics", {})
+    finished: list[str] = training.snapshots.carry("finished", [])
+    entry.metrics |= training.snapshots.carry("metrics", {})
     for method in ("cam", "recam") if settings.method == "recam" else ("cam",):
         path = classifier_path(run, method)
         if method not in finished:
@@ -227,10 +240,12 @@ def _train_phases(training: _Training, held_out: ImageSet | None, entry: StageEn
                 _train_cam(training)
             else:
                 _train_recam(training)
+            if (epoch := training.best.take(_TITLES[method])) is not None:
+                entry.metrics[f"{method}_epoch"] = epoch
             save_classifier(path, training.classifier, classes)
             _unfinished(training).unlink(missing_ok=True)
-            if held_out is not None:
-                entry.metrics |= _measure(training, held_out, method)
+            if training.held_out is not None:
+                entry.metrics |= _measure(training, training.held_out, method)
             finished.append(method)
             carried["metrics"] = dict(entry.metrics)
         entry.outputs[method] = run.output_of_file(path)
@@ -256,7 +271,7 @@ def _train_cam(training: _Training) -> None:
         return warmed_poly(step, total, round(settings.warm_up * total))
 
     epochs, size = settings.epochs, settings.batch_size
-    _train(training, "CAM", groups, losses, epochs, size, first_epoch=0, schedule=schedule)
+    _train(training, _TITLES["cam"], groups, losses, epochs, size, first_epoch=0, schedule=schedule)
 
 
 def _train_recam(training: _Training) -> None:
@@ -275,7 +290,7 @@ def _train_recam(training: _Training) -> None:
             sce = reactivation_loss(chosen, classifier.fc2.weight, len(batch.images), settings.loss)
         return Losses(bce + settings.loss_weight * sce, {"bce": bce, settings.loss: sce})
 
-    title, epochs, size = "ReCAM", settings.recam_epochs, settings.recam_batch_size
+    title, epochs, size = _TITLES["recam"], settings.recam_epochs, settings.recam_batch_size
     _train(training, title, groups, losses, epochs, size, first_epoch=settings.epochs)
 
 
@@ -306,7 +321,13 @@ def _train(
 
     def after_epoch(epoch: int) -> dict[str, Any]:
         save_classifier(_unfinished(training), training.classifier, images.classes)
-        return {}
+        if settings.select == "last" or training.held_out is None:
+            return {}
+        targets, scores = _score(training, training.held_out)
+        score = _percent(mean_average_precision(scores, targets))
+        training.classifier.train()
+        training.best.offer(title, epoch, score)
+        return {"epoch_map": score}
 
     training.classifier.train()
     means = Loop(
@@ -329,8 +350,18 @@ def _train(
 
 def _measure(training: _Training, held_out: ImageSet, method: str) -> dict[str, Any]:
     """Return AP per class and mAP in percent; the last phase's stand under the plain names."""
+    targets, scores = _score(training, held_out)
+    percent = [_percent(value) for value in average_precisions(scores, targets)]
+    whole = _percent(mean_average_precision(scores, targets))
+    training.run.log(stage=STAGE, phase=_TITLES[method], val_map=whole)
+    named = dict(zip(held_out.classes, percent, strict=True))
+    return {"map": whole, "average_precision": named, f"{method}_map": whole}
+
+
+def _score(training: _Training, held_out: ImageSet) -> tuple[np.ndarray, np.ndarray]:
+    """Return the held-out images' labels and the classifier's scores, as `score_images` does."""
     with training.reporter.track("AP on held-out images", len(held_out)) as progress:
-        targets, scores = score_images(
+        return score_images(
             training.classifier,
             held_out,
             progress,
@@ -338,9 +369,7 @@ def _measure(training: _Training, held_out: ImageSet, method: str) -> dict[str, 
             max_pixels=training.settings.max_pixels,
             workers=training.settings.workers,
         )
-    values, mean = average_precisions(scores, targets), mean_average_precision(scores, targets)
-    percent = [None if v is None else round(100 * v, 2) for v in values]
-    whole = None if mean is None else round(100 * mean, 2)
-    training.run.log(stage=STAGE, phase="CAM" if method == "cam" else "ReCAM", val_map=whole)
-    named = dict(zip(held_out.classes, percent, strict=True))
-    return {"map": whole, "average_precision": named, f"{method}_map": whole}
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else round(100 * share, 2)

@@ -16,13 +16,14 @@ from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.errors import DataError, RunError
 from recam_cli.core.hardware import choose_device, choose_precision, computed_with, prepare_process
 from recam_cli.core.masks.crf import check_backend
-from recam_cli.core.models.checkpoint import read_about
+from recam_cli.core.models.checkpoint import read_about, read_state
 from recam_cli.core.models.segment_inference import predict_masks
 from recam_cli.core.models.segmenter_files import FOLDER, load_segmenter, on_device, save_segmenter
 from recam_cli.core.models.segmenter_start import find_start, resolve_backbone, start_backbone
 from recam_cli.core.models.segmenters import build_segmenter
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.classes import require_classes
+from recam_cli.core.runs.commits import Commits
 from recam_cli.core.runs.files import fingerprint
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.manifest import StageEntry
@@ -139,6 +140,7 @@ def run(resolved: Resolved[TrainSegSettings], run: Run, reporter: Reporter) -> T
         if trained:
             _train(job)
         else:
+            read_state(job.path)  # refuses what has been damaged since
             reporter.info(f"Kept {job.path}: it was trained with these settings")
         job.unfinished.unlink(missing_ok=True)
         about = read_about(job.path)
@@ -180,7 +182,7 @@ def _prepare(settings: TrainSegSettings, run: Run, reporter: Reporter) -> _Job:
     check_schedule(settings, len(images))
     held_out = _held_out(settings, reporter)
     name = STAGE + suffix
-    inputs["data"] = images.fingerprint()
+    inputs["data"] = images.fingerprint(masks=True)
     matter = _matter(settings, inputs)
     for_weights = {k: v for k, v in matter.items() if k not in PREDICTION_SETTINGS}
     weights = ItemFolder.open(
@@ -359,7 +361,7 @@ def _predict(job: _Job, entry: StageEntry, *, anew: bool) -> tuple[int, int]:
     todo: list[Sample] = [s for s in held_out if anew or not folder.done(s.id)]
     segmenter, _ = load_segmenter(job.path, job.device)
     read = read_batches(todo, settings.predict_batch_size, max_pixels=settings.max_pixels, workers=settings.workers)
-    with job.reporter.track(f"Predicting {held_out.split}", len(todo)) as progress:
+    with Commits() as commits, job.reporter.track(f"Predicting {held_out.split}", len(todo)) as progress:
         for batch in read:
             masks = predict_masks(
                 segmenter,
@@ -371,7 +373,8 @@ def _predict(job: _Job, entry: StageEntry, *, anew: bool) -> tuple[int, int]:
                 names=[sample.id for sample in batch.samples],
             )
             for sample, mask in zip(batch.samples, masks, strict=True):
-                write_mask(folder.file(sample.id), mask)
+                with commits.item():
+                    write_mask(folder.file(sample.id), mask)
             progress.advance(len(masks))
     entry.outputs[PREDICTIONS] = job.run.output_of_folder(folder.path, "*.png")
     return len(todo), len(held_out) - len(todo)

@@ -175,3 +175,19 @@ def _members_of_group(group):
             return False
         time.sleep(0.1)
     return True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["status", "--run", "a" * 300], 4),
+        (["status", "--run", "a/" * 3000], 4),
+        (["train-cls", "--config", "a" * 300], 2),
+        (["check-data", "--data-root", "a" * 300], 3),
+        (["check-data", "--dataset", "folder", "--data-root", ".", "--labels", "a" * 300 + ".csv"], 3),
+    ],
+)
+def test_paths_that_no_system_takes_are_told_in_one_line(tmp_path, arguments, code):
+    outcome = recam(*arguments, cwd=tmp_path)
+    assert "unexpected" not in outcome.err and "aaa" in outcome.err.replace("a/", "a")
+    assert outcome.code == code, outcome.err

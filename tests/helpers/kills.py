@@ -9,19 +9,22 @@ import json
 import multiprocessing
 import os
 import re
-import shutil
 import signal
 import sys
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["recam_cli.stages.train_cls", "recam_cli.stages.train_seg", "recam_cli.stages.irn"])
+from tests.helpers import crash
+
+server = multiprocessing.get_context("forkserver")
+server.set_forkserver_preload(["recam_cli.stages.train_cls", "recam_cli.stages.train_seg", "recam_cli.stages.irn"])
 _TIMINGS = ("started", "created", "seconds")
-Moment = Literal["step", "fsync"]
+_OF_THE_CALL = ("workers", "made", "kept")
+Moment = Literal["step", "opened", "half", "written", "synced", "replaced", "folder synced"]
 
 
 @dataclass(frozen=True)
@@ -37,19 +40,32 @@ class Ended:
 
 
 def drive(
-    folder: Path, *arguments: object, kill_at: int | None = None, moment: Moment = "step", number=signal.SIGKILL
+    folder: Path,
+    *arguments: object,
+    kill_at: int | None = None,
+    moment: Moment = "step",
+    within: str = "",
+    number: int = signal.SIGKILL,
+    out: Path | None = None,
+    seconds: float | None = None,
 ) -> Ended:
     """Run `recam` with the arguments in `folder`; send the signal at the `kill_at`-th moment (from 1), if it comes.
 
-    Moments: "step", before a step of a training; "fsync", where a file is written, but does not have its name yet, or
-    just got it.
+    With `seconds`, it is killed so long after its start instead, whatever it does then, its workers a moment later.
+
+    Moments: "step", before a step of a training; those of a write, as in `tests.helpers.crash`.
     """
-    out = folder / "printed.txt"
+    out = out or folder / "printed.txt"
     words = [str(a) for a in arguments]
-    process = _SERVER.Process(target=_work, args=(str(folder), words, str(out), kill_at, moment, int(number)))
+    process = server.Process(target=_work, args=(str(folder), words, str(out), kill_at, moment, within, int(number)))
     process.start()
-    process.join(120)
+    process.join(120 if seconds is None else seconds)
     late = process.is_alive()
+    if late and seconds is not None:
+        process.kill()
+        process.join()
+        time.sleep(0.2)
+        late = False
     with suppress(ProcessLookupError):  # what a killed process leaves: its workers
         os.killpg(process.pid or 0, signal.SIGKILL)
     process.join()
@@ -59,7 +75,9 @@ def drive(
     return Ended(process.exitcode, out.read_text(encoding="utf-8"))
 
 
-def _work(folder: str, arguments: list[str], out: str, kill_at: int | None, moment: Moment, number: int) -> None:
+def _work(
+    folder: str, arguments: list[str], out: str, kill_at: int | None, moment: Moment, within: str, number: int
+) -> None:
     from recam_cli import __main__
     from recam_cli.core.training.loop import Loop
 
@@ -68,9 +86,10 @@ def _work(folder: str, arguments: list[str], out: str, kill_at: int | None, mome
     file = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
     os.dup2(file, 2)
-    if kill_at is not None:
-        owner, name = (Loop, "_step") if moment == "step" else (os, "fsync")
-        setattr(owner, name, _ending(getattr(owner, name), kill_at, number))
+    if kill_at is not None and moment == "step":
+        Loop._step = _ending(Loop._step, kill_at, number)
+    elif kill_at is not None:
+        crash.arm(moment, kill_at, number, within=within)
     sys.argv = ["recam", *arguments]
     __main__.main()
 
@@ -98,33 +117,32 @@ def left_by(run: Path) -> dict[str, object]:
     }
     log = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     log = [[(name, value) for name, value in line.items() if name not in _TIMINGS] for line in log]
-    return {"files": files, "log": log, "manifest": _untimed(json.loads((run / "manifest.json").read_text()))}
+    manifest = json.loads((run / "manifest.json").read_text())
+    del manifest["sha256"]  # of the timings, too
+    return {"files": files, "log": log, "manifest": _untimed(manifest)}
 
 
-def survive(folder: Path, begin: list, resume: list, moments: Iterable[tuple[Moment, int]]) -> int:
-    """Run `begin`, killed at the first moment, then `resume`, killed at the next, and so on to the end; count kills.
+def survive(folder: Path, begin: list, resume: list, moments: Iterable[tuple[Moment, int]]) -> list[Moment]:
+    """Run `begin`, killed at the first moment, then `resume`, killed at the next, and so on to the end.
 
-    Where a kill came before there was anything to go on from, it begins anew, as the message says.
+    Returns the moments that killed. Where a kill came before there was anything to go on from, it begins anew, as the
+    message says.
     """
-    kills, command = 0, begin
+    kills: list[Moment] = []
+    command = begin
     for moment, at in moments:
         ended = drive(folder, *command, kill_at=at, moment=moment)
         if ended.code == 4 and command is not begin and "has finished" not in ended.text:
             command = begin
             continue
-        if "holds a run already" in ended.text:  # killed before its first stage was noted: to be moved away, it says
-            shutil.rmtree(folder / "run")
-            continue
         if not ended.killed:
             break
-        kills, command = kills + 1, resume
+        kills.append(moment)
+        command = resume
     while (ended := drive(folder, *command)).code == 4:
         if "has finished" in ended.text:  # killed after its last act
             return kills
-        if "holds a run already" in ended.text:
-            shutil.rmtree(folder / "run")
-        else:
-            assert "nothing to resume" in ended.text, ended.text
+        assert "nothing to resume" in ended.text, ended.text
         command = begin
     assert ended.code == 0, ended.text
     return kills
@@ -134,5 +152,5 @@ def _untimed(value):
     if isinstance(value, str):  # the number of workers is free to change
         return re.sub(r" --workers \d+", "", value)
     if isinstance(value, dict):
-        return {k: _untimed(v) for k, v in value.items() if k not in (*_TIMINGS, "workers")}
+        return {k: _untimed(v) for k, v in value.items() if k not in (*_TIMINGS, *_OF_THE_CALL)}
     return [_untimed(v) for v in value] if isinstance(value, list) else value

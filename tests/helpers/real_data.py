@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from recam_cli.core.models.importing import import_weights
 
 _VARIABLE = "RECAM_REAL_DATA"
 
@@ -24,9 +29,12 @@ def msrc_root() -> Path:
     return real_data_root() / "data" / "msrc"
 
 
+@cache
 def mobilenet_weights() -> Path:
-    """Return the ImageNet MobileNetV2 state dict, or skip the test."""
+    """Return the ImageNet MobileNetV2 weights, imported once into a temporary folder, or skip the test."""
     path = real_data_root() / "weights" / "mobilenet_v2-imagenet.pth"
     if not path.is_file():
         pytest.skip(f"no weights at {path}")
-    return path
+    folder = tempfile.TemporaryDirectory(prefix="recam-weights-")
+    atexit.register(folder.cleanup)
+    return import_weights(path, "mobilenet_v2", None, Path(folder.name), overwrite=False).path

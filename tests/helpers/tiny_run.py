@@ -39,18 +39,22 @@ _TRAIN: dict[str, Any] = {
 }
 
 
-def make_run(root: Path, *, masks: bool = True, plain_cam: bool = False, **train: Any) -> Run:
-    """Make `root/data` (custom, 4 images to train on, 2 held out) and `root/run`: classifier, seeds, masks.
+def make_run(
+    root: Path, *, images: int = 6, masks: bool = True, plain_cam: bool = False, data: Path | None = None, **train: Any
+) -> Run:
+    """Make `root/data` (custom, a third of the images held out) and `root/run`: classifier, seeds, masks.
 
     Args:
         root: folder to fill.
+        images: how many.
         masks: whether seeds and masks (threshold 0.3, no CRF) are made.
         plain_cam: whether those of plain CAM are made, too.
+        data: a custom data set to take instead.
         train: settings of train-cls that differ from the tiny ones, e.g. method="cam".
     """
     from recam_cli.stages import make_masks, make_seeds, train_cls
 
-    data = make_custom(root / "data")
+    data = data or make_custom(root / "data", images)
     quiet = SilentReporter()
     flags = {**_TRAIN, "data_root": data, **train}
     train_cls.run(resolve(TrainClsSettings, flags=flags), root / "run", quiet)

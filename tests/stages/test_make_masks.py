@@ -10,6 +10,7 @@ import torch
 
 from recam_cli.core import hardware
 from recam_cli.core.cams.store import Seed, write_seed
+from recam_cli.core.data.custom import open_custom
 from recam_cli.core.data.images import read_image, read_mask, write_image
 from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.errors import DataError, RecamError, RunError, UsageError
@@ -175,7 +176,10 @@ def test_the_manifest_says_what_was_done(run, data):
         "crf": "native on cpu",
     }
     assert entry.outputs["masks"].count == IMAGES
-    assert entry.inputs == {"make-seeds": "of make-seeds"}
+    assert entry.inputs == {
+        "make-seeds": "of make-seeds",
+        "seeds": run.output_of_folder(run.path / "seeds", "*.npz").sha256,
+    }
     pixels = np.stack(list(masks_in(run.path / "masks").values()))
     assert entry.metrics["background"] == pytest.approx((pixels == 0).mean(), abs=1e-6)
     assert entry.metrics["lost_classes"] == 0
@@ -266,8 +270,8 @@ def test_the_plain_cam_of_a_recam_run_has_its_own_folder_and_entry(run, data):
 
     assert len(masks_in(run.path / "masks-cam")) == IMAGES
     manifest = Run.open(run.path).manifest
-    assert manifest.stages["make-masks-cam"].inputs == {"make-seeds-cam": "of make-seeds-cam"}
-    assert manifest.stages["make-masks"].inputs == {"make-seeds": "of make-seeds"}
+    assert manifest.stages["make-masks-cam"].inputs["make-seeds-cam"] == "of make-seeds-cam"
+    assert manifest.stages["make-masks"].inputs["make-seeds"] == "of make-seeds"
     assert masks_in(run.path / "masks").keys() == masks_in(run.path / "masks-cam").keys()
 
 
@@ -289,19 +293,40 @@ def test_a_missing_seed_names_the_image_and_the_command(run, data):
     assert "make-masks" not in Run.open(run.path).manifest.stages
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_damaged_seed_ends_the_stage_and_what_was_made_stays(run, data, workers):
-    (run.path / "seeds" / "img_003.npz").write_bytes(b"not a zip file")
+def test_a_damaged_seed_is_told_before_any_work_and_what_was_made_stays(run, data):
+    make(run, data)
+    before, seed = masks_in(run.path / "masks"), run.path / "seeds" / "img_003.npz"
+    whole = seed.read_bytes()
+    seed.write_bytes(b"not a zip file")
 
     with pytest.raises(DataError, match=r"img_003\.npz: damaged seed"):
-        make(run, data, workers=workers)
+        make(run, data, overwrite=True)
 
-    assert Run.open(run.path).manifest.stages["make-masks"].state == "failed"
-    assert not (run.path / "masks" / "img_003.png").exists()
-    write_seed(run.path / "seeds" / "img_003.npz", coarse_seed(3, tiny_labels(IMAGES)[3], 1.0))
+    assert masks_in(run.path / "masks").keys() == before.keys()
+    assert Run.open(run.path).entry("make-masks") is not None
+    seed.write_bytes(whole)
     result = make(run, data)
-    assert result.made + result.kept == IMAGES
-    assert result.made >= 1
+    assert (result.made, result.kept) == (0, IMAGES)
+
+
+def test_seeds_of_other_content_are_other_seeds(run, data):
+    make(run, data)
+    write_seed(run.path / "seeds" / "img_003.npz", coarse_seed(3, tiny_labels(IMAGES)[3], 0.5))
+    with pytest.raises(RunError, match=r"masks holds masks made with other settings: seeds \w+ → \w+"):
+        make(run, data)
+
+
+def test_photographs_changed_since_the_seeds_were_made_are_refused(run, data):
+    run.manifest.stages["make-seeds"].settings["split"] = "train"
+    run.manifest.stages["make-seeds"].inputs["data"] = open_custom(data, "train").fingerprint()
+    run.manifest.save(run.path)
+    make(run, data)
+    photo = data / "JPEGImages" / "img_001.jpg"
+    changed = bytearray(photo.read_bytes())
+    changed[-9] ^= 1
+    photo.write_bytes(changed)
+    with pytest.raises(RunError, match="photographs or labels have changed since the seeds were made"):
+        make(run, data)
 
 
 def test_a_photograph_of_another_size_than_its_seed_is_refused_by_id(run, data):

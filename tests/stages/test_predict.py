@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from recam_cli.core.data.images import read_image, read_mask, write_image
+from recam_cli.core.data.images import read_image, read_mask, write_image, write_mask
 from recam_cli.core.errors import DataError, RunError, UsageError
 from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.runs.run import Run
@@ -63,6 +63,34 @@ def test_masks_below_the_photographs_are_not_taken_for_photographs(run, photos):
     assert segment(run, photos, out=out, recursive=True).made == 3
     again = segment(run, photos, out=out, recursive=True)
     assert (again.made, again.kept) == (0, 3)
+
+
+@pytest.mark.parametrize("change", ["segmenter", "settings", "photograph", "foreign"])
+def test_masks_made_of_anything_else_are_refused_untouched(run, photos, tmp_path, change):
+    out, flags = tmp_path / "masks", {}
+    segment(run, photos, out=out)
+    if change == "segmenter":
+        run = record_classifier(tmp_path / "other")
+        add_segmenter(run, seed=1)
+    elif change == "settings":
+        flags = {"eval_scales": "0.5"}
+    elif change == "photograph":
+        write_image(photos / "b.png", draw_photo((1,), size=(25, 25), seed=9)[0])
+    else:
+        write_mask(out / "b.png", read_mask(out / "b.png"))
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(
+        RunError, match=r"masks/\w\.png.* (?:was|were) made from another photograph, or by another segmenter"
+    ):
+        segment(run, photos, out=out, **flags)
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    assert segment(run, photos, out=out, overwrite=True, **flags).made == 2
+
+
+def test_what_does_not_change_masks_does_not_make_them_others(run, photos, tmp_path):
+    segment(run, photos, out=tmp_path / "masks")
+    again = segment(run, photos, out=tmp_path / "masks", recursive=True, workers=1)
+    assert (again.made, again.kept) == (1, 2)
 
 
 def test_masks_that_are_there_are_kept_unless_overwritten(run, photos, tmp_path):
@@ -130,12 +158,6 @@ def test_a_broken_mask_of_before_is_told(run, photos, tmp_path):
     assert result.made == 1 and [f.path.name for f in result.failed] == ["a.jpg"]
 
 
-def test_a_mask_of_before_that_does_not_fit_its_photograph_gets_no_overlay(run, photos, tmp_path):
-    Image.new("L", (3, 3)).save(tmp_path / "a.png")
-    (failure,) = segment(run, photos / "a.jpg", out=tmp_path, overlay=True).failed
-    assert "--overwrite" in failure.reason
-
-
 def test_places_without_photographs_are_named(run, photos, tmp_path):
     (photos / "empty").mkdir()
     with pytest.raises(DataError, match=r"empty: no photograph in it \(sub-folders count with --recursive\)"):
@@ -174,5 +196,6 @@ def test_what_was_found_is_told_in_words(tmp_path):
 def test_predictions_of_the_plain_cam_segmenter_lie_apart_from_the_runs_own(run, photos, monkeypatch):
     segmenter = predict.run_segmenter(run, "", torch.device("cpu"))
     monkeypatch.setattr(predict, "run_segmenter", lambda *_: segmenter)
+    monkeypatch.setattr(predict, "segmenter_hash", lambda *_: "of the other")
     assert segment(run, photos, method="cam").folder == run.path / "predict-cam"
     assert segment(run, photos).kept == 0

@@ -19,6 +19,7 @@ from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.report import ReportSettings
 from recam_cli.core.settings.resolve import resolve
 from recam_cli.stages import report
+from tests.helpers.manifests import edited_manifest
 from tests.helpers.tiny_data import TINY_CLASSES
 from tests.helpers.tiny_run import evaluate_run, make_run, record_classifier
 
@@ -81,13 +82,11 @@ def test_every_stage_has_a_line_with_its_time_once(full):
 
 def test_walked_masks_say_so_and_their_time_counts_the_parts(full, tmp_path):
     shutil.copytree(full.path, tmp_path / "run")
-    file = tmp_path / "run" / "manifest.json"
-    manifest = json.loads(file.read_text())
-    masks = manifest["stages"]["make-masks"]
-    masks["settings"]["refine"], masks["seconds"] = "irn+crf", 2.0
-    for part, seconds in (("train-irn", 100.0), ("random-walk", 30.0), ("random-walk-cam", 1000.0)):
-        manifest["stages"][part] = masks | {"seconds": seconds, "command": part}
-    file.write_text(json.dumps(manifest))
+    with edited_manifest(tmp_path / "run") as manifest:
+        masks = manifest["stages"]["make-masks"]
+        masks["settings"]["refine"], masks["seconds"] = "irn+crf", 2.0
+        for part, seconds in (("train-irn", 100.0), ("random-walk", 30.0), ("random-walk-cam", 1000.0)):
+            manifest["stages"][part] = masks | {"seconds": seconds, "command": part}
 
     run = Run.open(tmp_path / "run")
     row = next(row for row in summary_rows(run, evaluations(run)) if row.what == "ReCAM masks")
@@ -150,7 +149,7 @@ def test_a_damaged_evaluation_is_named(full, tmp_path):
     shutil.copytree(full.path.parent, tmp_path / "copy")
     run = Run.open(tmp_path / "copy" / "run")
     (run.path / "evaluation" / "seeds-train.json").write_text("[1")
-    with pytest.raises(RunError, match=r"seeds-train\.json: damaged evaluation"):
+    with pytest.raises(RunError, match=r"seeds-train\.json has changed since evaluate-seeds-train wrote it"):
         write(run, images=0)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 
 import pytest
 
 from tests.helpers.kills import drive, left_by, survive
+from tests.helpers.manifests import edited_manifest
 from tests.helpers.tiny_data import make_custom
 from tests.helpers.tiny_run import make_run
 
@@ -65,14 +65,25 @@ def damage(path):
 
 @pytest.mark.parametrize(
     ("workers", "moments"),
-    [pytest.param(0, [("step", 3), ("fsync", 12)], marks=pytest.mark.slow), (2, [("step", 3), ("fsync", 12)])],
+    [pytest.param(0, [("step", 3), ("half", 6)], marks=pytest.mark.slow), (2, [("step", 3), ("half", 6)])],
 )
 def test_a_classifier_killed_again_and_again_is_the_same(classifiers, tmp_path, workers, moments):
     data, whole, _ = classifiers
     begin = train_cls(data, "--workers", workers)
-    assert survive(tmp_path, begin, RESUME_CLS, moments) == len(moments)
+    assert survive(tmp_path, begin, RESUME_CLS, moments) == [moment for moment, _ in moments]
     assert left_by(tmp_path / "run") == whole
     assert not (tmp_path / "run" / "classifier" / "snapshots").exists()
+
+
+@pytest.mark.slow
+def test_a_classifier_that_takes_its_best_epochs_is_the_same_when_killed(classifiers, tmp_path):
+    begin = [*train_cls(classifiers[0], "--epochs", 3), "--select", "best"]
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    assert drive(tmp_path / "whole", *begin).code == 0
+    moments = [("step", 5), ("half", 6), ("replaced", 5)]
+    assert survive(tmp_path / "killed", begin, RESUME_CLS, moments) == [moment for moment, _ in moments]
+    assert left_by(tmp_path / "killed" / "run") == left_by(tmp_path / "whole" / "run")
 
 
 @pytest.mark.slow
@@ -152,13 +163,14 @@ def copies(started, tmp_path):
     [
         ("lraspp", 0, [("step", 2)]),
         pytest.param("lraspp", 2, [("step", 2), ("step", 2)], marks=pytest.mark.slow),
-        pytest.param("deeplabv3", 0, [("step", 2), ("fsync", 9), ("step", 2)], marks=pytest.mark.slow),
+        pytest.param("deeplabv3", 0, [("step", 2), ("synced", 5), ("step", 2)], marks=pytest.mark.slow),
     ],
 )
 def test_a_segmenter_killed_again_and_again_is_the_same(started, tmp_path, network, workers, moments):
     whole, killed = copies(started, tmp_path)
     assert drive(whole, *train_seg(network=network)).code == 0
-    assert survive(killed, train_seg("--workers", workers, network=network), RESUME_SEG, moments) == len(moments)
+    kills = survive(killed, train_seg("--workers", workers, network=network), RESUME_SEG, moments)
+    assert kills == [moment for moment, _ in moments]
     assert left_by(killed / "run") == left_by(whole / "run")
 
 
@@ -168,10 +180,8 @@ def test_a_segmenter_killed_while_it_predicts_goes_on_predicting(started, tmp_pa
     assert (ended.code, "run has no train-seg" in ended.text) == (4, True)
     assert drive(killed, *train_seg("--epochs", 1)).code == 0
     whole = left_by(killed / "run")
-    file = killed / "run" / "manifest.json"
-    manifest = json.loads(file.read_text())
-    manifest["stages"]["train-seg-truth"] |= {"state": "running", "outputs": {}, "metrics": {}, "notes": {}}
-    file.write_text(json.dumps(manifest))
+    with edited_manifest(killed / "run") as manifest:
+        manifest["stages"]["train-seg-truth"] |= {"state": "running", "outputs": {}, "metrics": {}, "notes": {}}
     next((killed / "run" / "predictions-truth").rglob("*.png")).unlink()
 
     ended = drive(killed, *RESUME_SEG)

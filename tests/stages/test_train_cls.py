@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from recam_cli.core.errors import DataError, ExitCode, RunError, TrainingError, UsageError
 from recam_cli.core.models.classifier_files import classifier_path, load_classifier, run_classifier
@@ -99,8 +100,8 @@ def test_pretrained_statistics_stay_and_those_from_nothing_move(data, tmp_path):
     from recam_cli.core.models.torchvision_gate import torchvision
 
     model = torchvision().models.resnet18(weights=None)
-    torch.save(model.state_dict(), tmp_path / "resnet18.pth")
-    _train(data, tmp_path / "frozen", method="cam", weights=str(tmp_path / "resnet18.pth"))
+    save_file(model.state_dict(), tmp_path / "resnet18.safetensors")
+    _train(data, tmp_path / "frozen", method="cam", weights=str(tmp_path / "resnet18.safetensors"))
     frozen = _weights(tmp_path / "frozen" / "classifier" / "cam.safetensors")
     running = [k for k in frozen if "running_mean" in k]
     assert all(float(frozen[k].abs().max()) == 0 for k in running)
@@ -123,25 +124,20 @@ def test_nothing_is_written_when_the_data_or_weights_cannot_be_used(data, tmp_pa
         _train(broken, tmp_path / "run")
     with pytest.raises(UsageError, match="neither a file"):
         _train(data, tmp_path / "run", weights="nowhere.pth")
-    (tmp_path / "w.pth").write_bytes(b"no weights")
+    (tmp_path / "w.safetensors").write_bytes(b"no weights")
     with pytest.raises(DataError, match="damaged"):
-        _train(data, tmp_path / "run", weights=str(tmp_path / "w.pth"))
-    torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "other.pth")
+        _train(data, tmp_path / "run", weights=str(tmp_path / "w.safetensors"))
+    save_file({"conv1.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(DataError, match="not weights of resnet18"):
-        _train(data, tmp_path / "run", weights=str(tmp_path / "other.pth"))
+        _train(data, tmp_path / "run", weights=str(tmp_path / "other.safetensors"))
     assert not (tmp_path / "run").exists()
 
 
-def test_weights_that_could_run_code_are_refused(data, tmp_path):
-    import pickle
-
-    class Danger:
-        def __reduce__(self):
-            return (print, ("ran",))
-
-    (tmp_path / "evil.pth").write_bytes(pickle.dumps(Danger()))
-    with pytest.raises(DataError, match=r"evil\.pth"):
-        _train(data, tmp_path / "run", weights=str(tmp_path / "evil.pth"))
+def test_a_torch_file_is_not_read(data, tmp_path):
+    torch.save({}, tmp_path / "w.pth")
+    with pytest.raises(DataError, match=r"recam import-weights .*w\.pth --backbone resnet18"):
+        _train(data, tmp_path / "run", weights=str(tmp_path / "w.pth"))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("loss", ["ce", "bce"])
@@ -188,3 +184,21 @@ def test_the_weights_of_the_last_finished_epoch_outlive_a_diverged_training(data
     assert Run.open(tmp_path / "run").require("train-cls")
     assert not kept.exists()
     assert (tmp_path / "run" / "unfinished-1" / "classifier" / "unfinished.safetensors").is_file()
+
+
+def test_select_best_ends_each_phase_with_the_epoch_of_the_highest_map(data, tmp_path):
+    _train(data, tmp_path / "run", epochs=3, recam_epochs=2, lr=0.1, select="best")
+    run = Run.open(tmp_path / "run")
+    metrics = run.require("train-cls").metrics
+    lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+    for phase, method in (("CAM", "cam"), ("ReCAM", "recam")):
+        scores = [line["epoch_map"] for line in lines if line["phase"] == phase and "loss" in line]
+        assert metrics[f"{method}_epoch"] == 1 + scores.index(max(scores))
+        assert metrics[f"{method}_map"] == max(scores)
+    assert not (run.path / "classifier" / "snapshots").exists()
+
+
+def test_select_best_without_held_out_images_is_refused_before_anything_is_written(data, tmp_path):
+    with pytest.raises(UsageError, match="--select best needs held-out images"):
+        _train(data, tmp_path / "run", select="best", val_split="none")
+    assert not (tmp_path / "run").exists()

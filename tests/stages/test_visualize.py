@@ -205,10 +205,11 @@ def test_vgg_has_no_maps(photo):
 
 def test_weights_without_an_imagenet_head_are_refused(photo, tmp_path):
     import torch
+    from safetensors.torch import save_file
 
-    torch.save({"conv1.weight": torch.zeros(2)}, tmp_path / "w.pth")
+    save_file({"conv1.weight": torch.zeros(2)}, tmp_path / "w.safetensors")
     with pytest.raises(DataError, match="no ImageNet head"):
-        look(None, photo, weights=str(tmp_path / "w.pth"))
+        look(None, photo, weights=str(tmp_path / "w.safetensors"))
 
 
 def test_a_stock_classifier_names_what_it_sees_on_a_real_photograph(tmp_path):

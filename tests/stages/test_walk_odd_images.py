@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from recam_cli.core.cams.store import Seed, read_seed, write_seed
+from recam_cli.core.data.custom import open_custom
 from recam_cli.core.data.images import read_mask
 from recam_cli.core.errors import DataError, RunError
 from recam_cli.core.reporter import SilentReporter
@@ -57,6 +58,9 @@ def replace_image(tiny, name, height, width):
     classes = read_seed(path / "seeds" / f"{name}.npz").classes
     maps = generator.random((len(classes), -(-height // 4), -(-width // 4)), dtype=np.float32)
     write_seed(path / "seeds" / f"{name}.npz", Seed(classes, maps, (height, width)))
+    run = Run.open(path)
+    run.manifest.stages["make-seeds"].inputs["data"] = open_custom(data, "train").fingerprint()
+    run.manifest.save(path)
 
 
 @pytest.mark.parametrize("flags", WALKS, ids=str)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from recam_cli.core.errors import RunError, UsageError
 from recam_cli.core.runs.run import Run
+from tests.helpers.manifests import edited_manifest
 from tests.helpers.tiny_run import make_run
 from tests.helpers.walk_run import contents, stamps, walk
 
@@ -58,10 +57,9 @@ def test_given_weights_skip_labels_and_training(trained, kind, tmp_path):
     weights = tmp_path / "given.safetensors"
     weights.write_bytes((path / kind / f"{kind}.safetensors").read_bytes())
     usual = contents(path, "masks")
-    manifest = json.loads((path / "manifest.json").read_text())
-    for part in PARTS[kind]:
-        del manifest["stages"][part]
-    (path / "manifest.json").write_text(json.dumps(manifest))
+    with edited_manifest(path) as manifest:
+        for part in PARTS[kind]:
+            del manifest["stages"][part]
 
     walk(data, path, kind, **{f"{kind}_weights": str(weights)})
 

@@ -9,7 +9,6 @@ The PNG is laid out as VOC's SegmentationObject: 0 background, n the n-th instan
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from recam_cli.core.affinity.instances import Instances
+from recam_cli.core.bounded import read_json, reason_of
 from recam_cli.core.data.images import write_mask
 from recam_cli.core.errors import DataError
 from recam_cli.core.runs.files import write_json
@@ -52,13 +52,15 @@ def read_listed(path: Path) -> list[dict[str, Any]]:
         DataError: missing or damaged.
     """
     try:
-        listed = json.loads(path.read_text(encoding="utf-8"))["instances"]
+        listed = read_json(path)["instances"]
     except FileNotFoundError:
         raise DataError(
             f"{path}: no such file", remedy="Delete its .png and run: recam make-masks --instances"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(f"{path}: not a list of instances: {error}", remedy="Delete it and its .png") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: not a list of instances: {reason_of(error)}", remedy="Delete it and its .png"
+        ) from None
     if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
         raise DataError(f"{path}: not a list of instances", remedy="Delete it and its .png")
     return listed

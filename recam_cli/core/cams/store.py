@@ -8,7 +8,6 @@ size     int64   (2,)        (H, W) of the photograph
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from recam_cli.core.cams.arrays import BadArraysError, read_arrays
+from recam_cli.core.data.limits import MAX_CLASSES
 from recam_cli.core.data.samples import Sample
 from recam_cli.core.errors import DataError, NotFiniteError
 from recam_cli.core.runs.files import write_bytes
 
+_LIMITS = {"classes": 1 << 16, "maps": 1 << 30, "size": 1 << 12}
+"""Bytes that a seed's arrays may have."""
+_LONGEST_SIDE = 1 << 24
 STRIDE = 4
 """Pixels of the photograph per cell of a stored map, along each axis."""
 
@@ -116,28 +120,23 @@ def read_seed(path: Path) -> Seed:
         DataError: missing, damaged, or not of the layout above.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            classes, maps, size = arrays["classes"], arrays["maps"], arrays["size"]
+        arrays = read_arrays(path, _LIMITS)
     except FileNotFoundError:
         raise DataError(f"{path}: no seed of this image", remedy="Run: recam make-seeds") from None
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        EOFError,
-        zipfile.BadZipFile,
-        NotImplementedError,
-        MemoryError,
-    ) as error:
+    except BadArraysError as error:
         raise DataError(f"{path}: damaged seed: {error}", remedy="Delete it and run: recam make-seeds") from None
+    classes, maps, size = arrays["classes"], arrays["maps"], arrays["size"]
     fits = (
         classes.dtype == np.int64
         and maps.dtype == np.float16
         and classes.ndim == 1
         and maps.ndim == 3
         and len(maps) == len(classes)
+        and size.dtype == np.int64
         and size.shape == (2,)
-        and bool((classes >= 0).all())
+        and len(np.unique(classes)) == len(classes)
+        and bool((size >= 1).all() and (size <= _LONGEST_SIDE).all())
+        and bool((classes >= 0).all() and (classes < MAX_CLASSES).all())
         and maps.shape[1:] == (-(-int(size[0]) // STRIDE), -(-int(size[1]) // STRIDE))
         and bool(np.isfinite(maps).all())
     )

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers import expat
 
+from recam_cli.core.bounded import read_bounded
 from recam_cli.core.errors import DataError
 
 MAX_ANNOTATION_BYTES = 4 << 20
+_MAX_OBJECTS, _MAX_NAME = 10_000, 200
 _OBJECT = ["annotation", "object"]
 _REMEDY = "Restore the file from the devkit"
 
@@ -36,14 +38,11 @@ def read_annotation(path: Path) -> tuple[AnnotatedObject, ...]:
         DataError: missing, not XML, too large, with a document type or entities, or an object without a name.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_ANNOTATION_BYTES + 1)
+        data = read_bounded(path, MAX_ANNOTATION_BYTES)
     except FileNotFoundError:
         raise DataError(f"{path}: no such annotation", remedy=_REMEDY) from None
     except OSError as error:
         raise DataError(f"{path}: cannot read the annotation: {error.strerror}", remedy=_REMEDY) from error
-    if len(data) > MAX_ANNOTATION_BYTES:
-        raise DataError(f"{path}: an annotation of more than {MAX_ANNOTATION_BYTES >> 20} MB", remedy=_REMEDY)
     collector = _Collector()
     try:
         collector.parse(data)
@@ -64,6 +63,7 @@ class _Collector:
 
     def parse(self, data: bytes) -> None:
         parser = expat.ParserCreate()
+        parser.buffer_text = True  # else a text of many lines comes in as many pieces, each longer than the last
         parser.StartDoctypeDeclHandler = _refuse
         parser.EntityDeclHandler = _refuse
         parser.StartElementHandler = self._start
@@ -85,8 +85,10 @@ class _Collector:
     def _end(self, tag: str) -> None:
         if self._path == _OBJECT:
             name = self._fields.get("name", "").strip()
-            if not name:
-                raise _RefusedError("an object without a name")
+            if not name or len(name) > _MAX_NAME:
+                raise _RefusedError("an object without a name, or with an endless one")
+            if len(self.objects) == _MAX_OBJECTS:
+                raise _RefusedError(f"more than {_MAX_OBJECTS} objects")
             self.objects.append(AnnotatedObject(name, self._fields.get("difficult", "0").strip() == "1"))
         self._path.pop()
 

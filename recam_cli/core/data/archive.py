@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import secrets
 import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
 
+from recam_cli.core.bounded import reason_of
 from recam_cli.core.errors import DataError
 from recam_cli.core.reporter import Progress, Reporter
 
 MAX_MEMBERS = 200_000
 MAX_MEMBER_BYTES = 64 << 20
 MAX_TOTAL_BYTES = 8 << 30
+
+
+_MAX_READ = 1 << 20
+
+
+class _Capped(io.FileIO):
+    """A file that gives at most a megabyte at a time: tarfile asks for as much as a header says a long name has."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return up to a megabyte."""
+        return super().read(_MAX_READ if size is None or not 0 <= size <= _MAX_READ else size) or b""
 
 
 def extract_folder(archive: Path, inner: str, target: Path, reporter: Reporter) -> None:
@@ -37,13 +50,19 @@ def extract_folder(archive: Path, inner: str, target: Path, reporter: Reporter) 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         total = archive.stat().st_size
-        with tarfile.open(archive, mode="r:") as tar, reporter.track("unpack", total, "byte") as progress:
+        with (
+            _Capped(archive, "rb") as file,
+            tarfile.open(fileobj=file, mode="r:") as tar,
+            reporter.track("unpack", total, "byte") as progress,
+        ):
             _extract_members(tar, archive, PurePosixPath(inner), temporary, progress)
         if not (temporary / inner).is_dir():
             raise DataError(f"{archive}: no folder {inner} in the archive", remedy="Delete it and download again")
         (temporary / inner).replace(target)
-    except tarfile.TarError as error:
-        raise DataError(f"{archive}: damaged archive: {error}", remedy="Delete it and download again") from error
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
+        raise DataError(
+            f"{archive}: damaged archive: {reason_of(error)}", remedy="Delete it and download again"
+        ) from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"cannot unpack {archive} into {target}: {reason}", remedy="Free disk space") from error
@@ -59,7 +78,7 @@ def _extract_members(
     for member in tar:
         count, total = count + 1, total + member.size
         fault = _fault(member, inner)
-        if count > MAX_MEMBERS or member.size > MAX_MEMBER_BYTES or total > MAX_TOTAL_BYTES:
+        if member.size < 0 or count > MAX_MEMBERS or member.size > MAX_MEMBER_BYTES or total > MAX_TOTAL_BYTES:
             fault = "too many or too large files"
         if fault:
             raise DataError(

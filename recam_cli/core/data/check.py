@@ -20,6 +20,7 @@ from recam_cli.core.data.problems import Problem, some
 from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.errors import DataError
+from recam_cli.core.processes import end_with_parent
 from recam_cli.core.reporter import Progress, Reporter, SilentReporter
 from recam_cli.core.settings.groups import DataSettings
 
@@ -211,6 +212,7 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _start_worker(*_: Any) -> None:
+    end_with_parent()
     # Ctrl-C reaches every process of the terminal; the main one alone answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -10,12 +10,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from recam_cli.core.bounded import read_json
 from recam_cli.core.data.check_files import FileCheck
 from recam_cli.core.data.problems import Problem
 from recam_cli.core.errors import RunError
 from recam_cli.core.runs.files import fingerprint, write_text
 
 CHECK_VERSION = 1
+_MAX_BYTES = 1 << 30
 """Raised when the check changes, so that older results no longer count."""
 
 Stamp = list[int] | None
@@ -31,7 +33,7 @@ class CheckCache:
     """
 
     def __init__(self, path: Path | None, *, max_pixels: int, classes: int) -> None:
-        self._path = path
+        self._path, self._classes = path, classes
         self._key = fingerprint([CHECK_VERSION, max_pixels, classes])
         self._results = self._load()
         self._changed = False
@@ -44,11 +46,11 @@ class CheckCache:
         try:
             if not entry or entry["stamps"] != _stamps(image, mask) or entry["mask"] != _name(mask):
                 return None
-            problems = tuple(
-                Problem(Path(p["file"]), p["reason"], p["remedy"], p["severity"]) for p in entry["problems"]
-            )
+            problems = tuple(map(_problem, entry["problems"]))
             shown = entry["shown"]
-            return FileCheck(problems, None if shown is None else tuple(int(k) for k in shown))
+            if shown is not None and not all(type(k) is int and 0 <= k < self._classes for k in shown):
+                return None
+            return FileCheck(problems, None if shown is None else tuple(shown))
         except (KeyError, TypeError, ValueError):
             return None
 
@@ -81,11 +83,24 @@ class CheckCache:
         if self._path is None:
             return {}
         try:
-            content = json.loads(self._path.read_text(encoding="utf-8"))
+            content = read_json(self._path, _MAX_BYTES)
             files = content["files"] if content["key"] == self._key else {}
             return files if isinstance(files, dict) else {}
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             return {}
+
+
+def _problem(noted: dict[str, str]) -> Problem:
+    """Return a problem as noted by `Problem.as_dict`.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is not one.
+    """
+    severity = noted["severity"]
+    words = [noted[key] for key in ("file", "reason", "remedy")]
+    if severity not in ("error", "warning") or not all(isinstance(word, str) for word in words):
+        raise ValueError
+    return Problem(Path(words[0]), words[1], words[2], "error" if severity == "error" else "warning")
 
 
 def _stamps(image: Path, mask: Path | None) -> list[Stamp]:

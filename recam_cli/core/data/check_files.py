@@ -10,7 +10,7 @@ import numpy as np
 from recam_cli.core.data.images import read_image, read_kind, read_mask
 from recam_cli.core.data.problems import Problem, Severity
 from recam_cli.core.data.samples import BACKGROUND, IGNORE
-from recam_cli.core.errors import DataError
+from recam_cli.core.errors import DataError, one_line
 
 _SUFFIXES = {
     "JPEG": (".jpg", ".jpeg"),
@@ -88,5 +88,6 @@ def _check_mask(
 
 
 def _as_problem(path: Path, error: DataError, severity: Severity = "error") -> Problem:
-    name = " ".join(str(path).split())
-    return Problem(path, error.message.removeprefix(f"{name}: "), error.remedy or "Replace the file", severity)
+    return Problem(
+        path, error.message.removeprefix(f"{one_line(str(path))}: "), error.remedy or "Replace the file", severity
+    )

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recam_cli.core.data.limits import MAX_CLASSES
-from recam_cli.core.data.text import read_text
+from recam_cli.core.data.text import read_lines
 from recam_cli.core.errors import DataError
 
 CLASSES_NAME = "classes.txt"
+_MOST_LINES = 10_000
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
@@ -19,7 +20,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
     Raises:
         DataError: a blank line in between (it would shift the mask values), or as `check_classes`.
     """
-    lines = [clean_name(line) for line in read_text(path, "list of classes").splitlines()]
+    lines = [clean_name(line) for line in read_lines(path, "list of classes", most=_MOST_LINES)]
     while lines and not lines[-1]:
         lines.pop()
     if "" in lines:

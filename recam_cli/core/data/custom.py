@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recam_cli.core.bounded import is_there
 from recam_cli.core.data.classes import CLASSES_NAME, read_classes
 from recam_cli.core.data.labels import LabelTable, find_labels, read_labels
 from recam_cli.core.data.layout import (
@@ -66,7 +67,7 @@ def custom_splits(root: Path) -> tuple[str, ...]:
 def classes_of(root: Path, table: LabelTable) -> tuple[str, ...]:
     """Return the classes of `classes.txt` in `root`, or else the label names, sorted."""
     path = root / CLASSES_NAME
-    return read_classes(path) if path.is_file() else table.vocabulary()
+    return read_classes(path) if is_there(path) else table.vocabulary()
 
 
 def require_labels(root: Path) -> Path:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from recam_cli.core.bounded import is_there
 from recam_cli.core.data.classes import CLASSES_NAME, check_classes, clean_name, read_classes
 from recam_cli.core.data.custom import classes_of, require_labels
 from recam_cli.core.data.ids import folded, id_of
@@ -187,7 +188,7 @@ def _per_class(root: Path, base: Path, tell: Tell) -> tuple[tuple[str, ...], tup
 
 def _class_names(root: Path, base: Path, folders: list[_ClassFolder], tell: Tell) -> tuple[str, ...]:
     path = root / CLASSES_NAME
-    if path.is_file():
+    if is_there(path):
         classes = read_classes(path)
     else:
         bases = [root / name for name in folder_splits(root)] if base != root else [base]
@@ -225,10 +226,11 @@ def _masks(root: Path, base: Path) -> Callable[[str], Path | None]:
 
 
 def _warn_of_others(folder: Path, tell: Tell) -> None:
-    """Warn of what lies among the photographs and is passed over: files of other types, and folders."""
+    """Warn of what lies among the photographs and is passed over: files of other types, hidden ones, and folders."""
     known = (*LABEL_NAMES, CLASSES_NAME, "README.md", "Thumbs.db")
     others = [n for n in file_names(folder) if Path(n).suffix.lower() not in PHOTO_SUFFIXES and n not in known]
     inner = sorted(p.name + "/" for p in folder.iterdir() if p.is_dir() and p.name != MASKS_FOLDER)
-    if others or inner:
-        reason = f"passed over, as no photographs: {some([*others, *inner])}"
+    hidden = sorted(p.name for p in folder.iterdir() if p.name.startswith(".") and p.suffix.lower() in PHOTO_SUFFIXES)
+    if others or inner or hidden:
+        reason = f"passed over, as no photographs: {some([*others, *inner, *hidden])}"
         tell(Problem(folder, reason, "Convert or move them if they should count", "warning"))

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
+from recam_cli.core.bounded import reason_of, require_plain
 from recam_cli.core.data.limits import MAX_PIXELS
 from recam_cli.core.data.palette import PALETTE
 from recam_cli.core.errors import DataError
@@ -25,7 +27,12 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 PHOTO_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+_SCAN, _MOST_SCANS = b"\xff\xda", 100
+_MOST_PAGES = 100
+_BLOCK = 1 << 20
 _ORIENTATION_TAG = 0x0112
+_NOTE = "recam"
+"""Keyword of the PNG's text chunk."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -39,7 +46,10 @@ _TURNS = {
 
 @dataclass(frozen=True)
 class PhotoKind:
-    """What a photograph's header says: `format` ("JPEG", "PNG", …) and the number of `frames` or pages."""
+    """What a photograph's header says: `format` ("JPEG", "PNG", …) and the number of `frames` or pages.
+
+    Of a TIFF at most 100 pages are counted.
+    """
 
     format: str
     frames: int
@@ -56,6 +66,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
             or larger than `max_pixels`.
     """
     with _open(path, PHOTO_FORMATS, max_pixels, "image") as image, _decoding(path, "image"):
+        _require_few_scans(image, path)
         image.load()
         if image.mode.startswith(("I", "F")):
             raise DataError(
@@ -82,7 +93,7 @@ def read_kind(path: Path, *, max_pixels: int = MAX_PIXELS) -> PhotoKind:
     with _open(path, PHOTO_FORMATS, max_pixels, "image") as image, _decoding(path, "image"):
         if image.format == "MPO":  # a JPEG with a preview or depth map behind it, as many phones write
             return PhotoKind("JPEG", 1)
-        return PhotoKind(str(image.format), int(getattr(image, "n_frames", 1)))
+        return PhotoKind(str(image.format), _frames(image))
 
 
 def read_mask(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -124,6 +135,7 @@ def _open(path: Path, formats: tuple[str, ...], max_pixels: int, what: str) -> I
     if Image.MAX_IMAGE_PIXELS is not None and max_pixels > 2 * Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = max_pixels  # the user asked for images above Pillow's own bound
     try:
+        require_plain(path)
         image = Image.open(path, formats=formats)
     except FileNotFoundError:
         raise DataError(f"{path}: no such {what}", remedy="Restore the file or correct its path") from None
@@ -138,7 +150,7 @@ def _open(path: Path, formats: tuple[str, ...], max_pixels: int, what: str) -> I
             f"{path}: more than {max_pixels:,} pixels", remedy="Scale the image down, or raise --max-pixels"
         ) from None
     except Exception as error:  # Pillow's format readers raise nearly anything on damaged headers
-        raise DataError(f"{path}: cannot be read as {what}: {_reason(error)}", remedy="Replace the file") from error
+        raise DataError(f"{path}: cannot be read as {what}: {reason_of(error)}", remedy="Replace the file") from error
     width, height = image.size
     if width * height > max_pixels:
         image.close()
@@ -149,6 +161,33 @@ def _open(path: Path, formats: tuple[str, ...], max_pixels: int, what: str) -> I
     return image
 
 
+def _require_few_scans(image: Image.Image, path: Path) -> None:
+    """Refuse a progressive JPEG of endless scans: each is some bytes in the file and a pass over all pixels."""
+    if not image.info.get("progressive"):
+        return
+    scans, before = 0, b""
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            scans += (before + block).count(_SCAN)
+            before = block[-1:]
+    if scans > _MOST_SCANS:
+        raise DataError(f"{path}: {scans} scans of one image", remedy="Convert the image")
+
+
+def _frames(image: Image.Image) -> int:
+    """Return the number of frames or pages; Pillow takes a time for a TIFF's that grows with the square of it."""
+    if image.format != "TIFF":
+        return int(getattr(image, "n_frames", 1))
+    pages = 1
+    try:
+        while pages < _MOST_PAGES:
+            image.seek(pages)
+            pages += 1
+    except EOFError:
+        pass
+    return pages
+
+
 @contextmanager
 def _decoding(path: Path, what: str) -> Iterator[None]:
     """Turn whatever Pillow raises while decoding into one DataError."""
@@ -157,7 +196,9 @@ def _decoding(path: Path, what: str) -> Iterator[None]:
     except DataError:
         raise
     except Exception as error:
-        raise DataError(f"{path}: truncated or damaged {what}: {_reason(error)}", remedy="Replace the file") from error
+        raise DataError(
+            f"{path}: truncated or damaged {what}: {reason_of(error)}", remedy="Replace the file"
+        ) from error
 
 
 def _orientation(image: Image.Image) -> int:
@@ -169,18 +210,27 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
+def write_mask(path: Path, mask: np.ndarray, *, note: str = "") -> None:
+    """Write a uint8 (H, W) mask of class ids as a palette PNG in VOC colours, whole or not at all.
 
-
-def write_mask(path: Path, mask: np.ndarray) -> None:
-    """Write a uint8 (H, W) mask of class ids as a palette PNG in VOC colours, whole or not at all."""
+    Args:
+        path: of the file.
+        mask: its indices.
+        note: says what the mask was made from; kept in the file, for `read_note`.
+    """
     image = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8)).convert("P")
     image.putpalette(PALETTE.tobytes())
+    about = PngInfo()
+    if note:
+        about.add_text(_NOTE, note)
     with atomic_file(path) as file:
-        image.save(file, format="PNG")
+        image.save(file, format="PNG", pnginfo=about)
+
+
+def read_note(path: Path, *, max_pixels: int = MAX_PIXELS) -> str:
+    """Return the note of a mask that `write_mask` wrote, "" where it has none; errors as `read_mask`."""
+    with _open(path, ("PNG",), max_pixels, "mask PNG") as image:
+        return str(image.info.get(_NOTE, ""))
 
 
 def write_grey(path: Path, pixels: np.ndarray) -> None:

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recam_cli.core.bounded import is_there
 from recam_cli.core.data.classes import check_classes, clean_name
 from recam_cli.core.data.ids import folded, id_fault, id_of
 from recam_cli.core.data.problems import Problem, Tell, did_you_mean, raise_errors, some
@@ -119,7 +120,7 @@ def find_labels(root: Path) -> Path | None:
     Raises:
         DataError: both exist.
     """
-    found = [root / name for name in LABEL_NAMES if (root / name).is_file()]
+    found = [root / name for name in LABEL_NAMES if is_there(root / name)]
     if len(found) > 1:
         raise DataError(f"{root}: both {' and '.join(LABEL_NAMES)} exist", remedy="Remove one, or choose with --labels")
     return found[0] if found else None

@@ -12,7 +12,7 @@ from recam_cli.core.data.ids import folded, id_fault, id_of
 from recam_cli.core.data.images import PHOTO_SUFFIXES
 from recam_cli.core.data.problems import Problem, Tell, did_you_mean, raise_errors, some
 from recam_cli.core.data.samples import Sample
-from recam_cli.core.data.text import read_text
+from recam_cli.core.data.text import read_lines
 from recam_cli.core.errors import DataError
 
 IMAGES_FOLDER = "JPEGImages"
@@ -88,18 +88,28 @@ def index_photos(folder: Path) -> PhotoIndex:
 
 
 def file_names(folder: Path) -> list[str]:
-    """Return the names of a folder's visible files, sorted.
+    """Return the names of a folder's visible entries that are no folders, sorted.
+
+    Links that lead nowhere, pipes and devices are among them: whoever reads them says what is wrong, where leaving them
+    out would pass over an image in silence.
 
     Raises:
         DataError: there is no such folder, or it cannot be read.
     """
     try:
         with os.scandir(folder) as entries:
-            return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
+            return sorted(e.name for e in entries if not e.name.startswith(".") and not _is_folder(e))
     except FileNotFoundError:
         raise DataError(f"{folder}: no such folder", remedy="Put the photographs there") from None
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed: {error.strerror}", remedy="Correct the path") from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def index_masks(*folders: Path) -> Callable[[str], Path | None]:
@@ -117,9 +127,9 @@ def read_list(path: Path) -> list[Listed]:
     """Read one id (or file name) per line; blank lines do not count.
 
     Raises:
-        DataError: missing or not UTF-8.
+        DataError: missing, not UTF-8, or endless.
     """
-    lines = enumerate(read_text(path, "list of images").splitlines(), start=1)
+    lines = enumerate(read_lines(path, "list of images"), start=1)
     return [Listed(id_of(line.strip()), f"line {number}") for number, line in lines if line.strip()]
 
 

@@ -13,8 +13,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from recam_cli.core.errors import DataError
+from recam_cli.core.errors import DataError, one_line
 
+_LONGEST_WORD = 100
 Severity = Literal["error", "warning"]
 
 
@@ -35,7 +36,7 @@ class Problem:
     severity: Severity = "error"
 
     def __str__(self) -> str:
-        return f"{_printable(self.file)}: {self.reason}. {self.remedy}"
+        return one_line(f"{_printable(self.file)}: {self.reason}. {self.remedy}")
 
     def as_dict(self) -> dict[str, str]:
         """Return the fields as JSON-ready strings."""
@@ -62,6 +63,8 @@ def raise_errors(problem: Problem) -> None:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """Return "Did you mean X?" for the closest of `known`, or None if nothing is close."""
+    if len(word) > _LONGEST_WORD:  # no name was meant, and comparing takes long
+        return None
     by_folded = {name.casefold(): name for name in known}
     close = get_close_matches(word.casefold(), by_folded, n=1)
     return f"Did you mean {by_folded[close[0]]!r}?" if close else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,9 +89,11 @@ def open_dataset(settings: DataSettings, split: str, *, tell: Tell = raise_error
     Raises:
         DataError: the folder is missing (the message says what to put where), or as the data set's reader.
     """
-    if settings.labels is not None and not settings.labels.is_file():
-        raise DataError(f"{settings.labels}: no such label file", remedy="Correct --labels")
-    return DATASETS[settings.dataset].open(data_root(settings), split, settings.labels, tell)
+    with _system_errors():
+        if settings.labels is not None and not settings.labels.is_file():
+            raise DataError(f"{settings.labels}: no such label file", remedy="Correct --labels")
+    with _system_errors():
+        return DATASETS[settings.dataset].open(data_root(settings), split, settings.labels, tell)
 
 
 def fetch(settings: DataSettings, reporter: Reporter) -> None:
@@ -109,7 +112,8 @@ def fetch(settings: DataSettings, reporter: Reporter) -> None:
 
 def available_splits(settings: DataSettings) -> tuple[str, ...]:
     """Return the names of the splits there are, those that train first; errors as `data_root`."""
-    return DATASETS[settings.dataset].splits(data_root(settings))
+    with _system_errors():
+        return DATASETS[settings.dataset].splits(data_root(settings))
 
 
 def data_root(settings: DataSettings) -> Path:
@@ -122,10 +126,11 @@ def data_root(settings: DataSettings) -> Path:
     given = settings.data_root
     places = (given,) if given is not None else kind.roots
     for place in places:
-        if place.is_dir() or kind.generated:
-            return place
-        if place.exists():
-            raise DataError(f"{place}: not a folder", remedy=f"Give a folder with {kind.place}")
+        with _system_errors():
+            if place.is_dir() or kind.generated:
+                return place
+            if place.exists():
+                raise DataError(f"{place}: not a folder", remedy=f"Give a folder with {kind.place}")
     where = " or ".join(str(p) for p in places)
     remedy = f"Put {kind.place} there"
     if given is None:
@@ -133,3 +138,12 @@ def data_root(settings: DataSettings) -> Path:
     if settings.dataset == "voc":
         remedy += ", or fetch it (2 GB) with --download"
     raise DataError(f"no {settings.dataset} data set at {where}", remedy=remedy)
+
+
+@contextmanager
+def _system_errors() -> Iterator[None]:
+    """Turn what the system says of a path, as "File name too long" or "Permission denied", into a DataError."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{error.filename}: {error.strerror}", remedy="Correct the path or its permissions") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from recam_cli.core.errors import DataError
-from recam_cli.core.runs.files import fingerprint
+from recam_cli.core.runs.files import fingerprint, sha256_of_all
 
 IGNORE = 255
 """Mask value that neither trains nor counts (VOC's "void")."""
@@ -66,10 +66,16 @@ class ImageSet:
             hot[row, list(sample.labels)] = 1.0
         return hot
 
-    def fingerprint(self) -> str:
-        """Return a hash of what the set consists of: classes, ids, labels and the images' sizes in bytes."""
-        rows = [[s.id, list(s.labels), s.image.stat().st_size if s.image.is_file() else 0] for s in self.samples]
-        return fingerprint([list(self.classes), self.split, rows])
+    def fingerprint(self, *, masks: bool = False) -> str:
+        """Return a hash of what the set consists of: classes, ids, labels and the images' content.
+
+        Args:
+            masks: also the masks' content.
+        """
+        images = sha256_of_all(sample.image for sample in self.samples)
+        shown = sha256_of_all(s.mask for s in self.samples if s.mask is not None) if masks else []
+        rows = [[s.id, list(s.labels), digest] for s, digest in zip(self.samples, images, strict=True)]
+        return fingerprint([list(self.classes), self.split, rows, shown])
 
     def mask_names(self) -> tuple[str, ...]:
         """Return the names of mask values 0..K: "background" and the classes."""

@@ -19,6 +19,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from recam_cli.core.bounded import is_there
 from recam_cli.core.data.annotations import read_annotation
 from recam_cli.core.data.custom import LISTS_FOLDER
 from recam_cli.core.data.ids import id_of
@@ -36,8 +37,8 @@ from recam_cli.core.data.layout import (
 )
 from recam_cli.core.data.problems import Problem, Tell, did_you_mean, raise_errors
 from recam_cli.core.data.samples import ImageSet
-from recam_cli.core.data.text import read_text
-from recam_cli.core.errors import DataError
+from recam_cli.core.data.text import read_lines
+from recam_cli.core.errors import DataError, one_line
 
 VOC_CLASSES = (
     "aeroplane",
@@ -143,13 +144,13 @@ def _listed(root: Path, split: str, tell: Tell) -> tuple[Path, list[Listed]]:
 
 def _aug_list(root: Path) -> Path | None:
     places = (root / LISTS_FOLDER / "train_aug.txt", root / AUG_LISTS_FOLDER / "train_aug.txt")
-    return next((path for path in places if path.is_file()), None)
+    return next((path for path in places if is_there(path)), None)
 
 
 def _read_aug_list(path: Path, tell: Tell) -> list[Listed]:
     """Read bare ids, or pairs of image and mask paths, of which only the ids are used."""
     listed = []
-    for number, line in enumerate(read_text(path, "list of images").splitlines(), start=1):
+    for number, line in enumerate(read_lines(path, "list of images"), start=1):
         pair = _PAIR.fullmatch(line.strip())
         if pair is None:
             if line.strip():
@@ -181,7 +182,7 @@ def _annotated(path: Path, ids: dict[str, int], difficult: bool, tell: Tell) -> 
     try:
         objects = read_annotation(path)
     except DataError as error:
-        tell(Problem(path, error.message.removeprefix(f"{path}: "), error.remedy or "Restore the file"))
+        tell(Problem(path, error.message.removeprefix(f"{one_line(str(path))}: "), error.remedy or "Restore the file"))
         return ()
     kept = objects if difficult else (tuple(o for o in objects if not o.difficult) or objects)
     found = set()

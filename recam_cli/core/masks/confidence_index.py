@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from recam_cli.core.csv_cells import Cell, csv_of
 from recam_cli.core.masks.confidence import mean_confidence
 from recam_cli.core.masks.job import MaskTally
-from recam_cli.core.metrics.table import Cell, Table, csv_text
 
 NAME = "index.csv"
 HEADER = ("image", "confidence", "undecided", "object_confidence")
@@ -27,4 +27,4 @@ def index_csv(tallies: Mapping[str, MaskTally]) -> str:
         )
         for image, one in sorted(tallies.items())
     ]
-    return csv_text(Table(HEADER, tuple(rows)))
+    return csv_of([HEADER, *rows])

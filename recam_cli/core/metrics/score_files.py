@@ -11,7 +11,7 @@ from recam_cli.core.cams.store import read_seed
 from recam_cli.core.data.ids import id_fault, id_of
 from recam_cli.core.data.images import read_mask
 from recam_cli.core.data.limits import MAX_PIXELS
-from recam_cli.core.data.text import read_text
+from recam_cli.core.data.text import read_lines
 from recam_cli.core.errors import DataError
 from recam_cli.core.masks.confidence import read_confidence
 from recam_cli.core.metrics.confusion import ConfusionMatrix, IgnoredPrediction, check_pair
@@ -138,7 +138,7 @@ def folder_pairs(prediction_dir: Path, truth_dir: Path, id_list: Path | None) ->
 
 
 def _read_ids(path: Path) -> list[str]:
-    ids = [id_of(line.strip()) for line in read_text(path, "list of ids").splitlines() if line.strip()]
+    ids = [id_of(line.strip()) for line in read_lines(path, "list of ids") if line.strip()]
     if not ids:
         raise DataError(f"{path}: no id in it", remedy="Write one id a line")
     fault = next((fault for fault in map(id_fault, ids) if fault), None)

@@ -5,21 +5,18 @@ Names are the user's own text: a renderer must escape its markup, and `csv_text`
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
+from recam_cli.core.csv_cells import Cell, csv_of
 from recam_cli.core.metrics.coverage import CoveragePoint
 from recam_cli.core.metrics.errors_split import KINDS
 from recam_cli.core.metrics.figures import mean_of_present, percent
 from recam_cli.core.metrics.result import EvaluateResult
 
-Cell = str | float | int | None
 MEAN = "mean"
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t")
 
 
 @dataclass(frozen=True)
@@ -72,16 +69,4 @@ def text_of(cell: Cell) -> str:
 
 def csv_text(table: Table) -> str:
     """Return the table as CSV; undefined figures are empty, and no text can run as a spreadsheet formula."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([_defused(name) for name in table.header])
-    for row in table.rows:
-        writer.writerow([_defused(cell) if isinstance(cell, str) else cell for cell in row])
-    return buffer.getvalue()
-
-
-def _defused(text: str) -> str:
-    """Put ' before text that a spreadsheet would take for a formula, and keep it in one line."""
-    text = text.replace("\r", " ").replace("\n", " ")
-    starts = (text[:1], text.lstrip()[:1])
-    return f"'{text}" if any(start in _FORMULA_STARTS for start in starts) else text
+    return csv_of([table.header, *table.rows])

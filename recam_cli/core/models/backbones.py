@@ -8,7 +8,7 @@ returns its five stages, one line in `BACKBONES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -21,6 +21,7 @@ from recam_cli.core.models.frozen_norm import fold_frozen_norms
 from recam_cli.core.models.torchvision_gate import torchvision
 
 Dilation = Literal["published", "full"]
+_HEADS = ("fc.", "classifier.")
 
 
 class Backbone(nn.Module):
@@ -132,19 +133,31 @@ def build_backbone(
     return Backbone(name, stages, spec.channels, min(stride, natural))
 
 
-def _load_torchvision_state(model: nn.Module, state: dict[str, Tensor], name: str) -> None:
-    own = model.state_dict()
-    head = ("fc.", "classifier.")
-    kept = {k: v for k, v in state.items() if not k.startswith(head)}
-    expected = {k for k in own if not k.startswith(head) and not k.endswith("num_batches_tracked")}
+def layout_of(name: str) -> dict[str, torch.Size]:
+    """Return the shapes of torchvision's state dict of a backbone by name, without making the network."""
+    with torch.device("meta"):
+        return {key: value.shape for key, value in BACKBONES[name].build().state_dict().items()}
+
+
+def state_fault(name: str, layout: Mapping[str, torch.Size], state: Mapping[str, Tensor]) -> str | None:
+    """Return the first reason why `state`, with or without a classification head, is not of `layout`, or None."""
+    kept = {k: v for k, v in state.items() if not k.startswith(_HEADS)}
+    expected = {k for k in layout if not k.startswith(_HEADS) and not k.endswith("num_batches_tracked")}
     missing = sorted(expected - kept.keys())
-    unknown = sorted(k for k in kept if k not in own)
-    misfit = sorted(k for k in expected & kept.keys() if own[k].shape != kept[k].shape)
-    if missing or unknown or misfit:
-        first = (missing or unknown or misfit)[0]
-        how = "lacks" if missing else "has an unknown" if unknown else "has another shape of"
-        raise ValueError(f"not weights of {name}: the file {how} {first}")
-    model.load_state_dict(kept, strict=False)
+    unknown = sorted(k for k in kept if k not in layout)
+    misfit = sorted(k for k in kept if k in layout and layout[k] != kept[k].shape)
+    if not (missing or unknown or misfit):
+        return None
+    first = (missing or unknown or misfit)[0]
+    how = "lacks" if missing else "has an unknown" if unknown else "has another shape of"
+    return f"not weights of {name}: the file {how} {first}"
+
+
+def _load_torchvision_state(model: nn.Module, state: dict[str, Tensor], name: str) -> None:
+    fault = state_fault(name, {key: value.shape for key, value in model.state_dict().items()}, state)
+    if fault is not None:
+        raise ValueError(fault)
+    model.load_state_dict({k: v for k, v in state.items() if not k.startswith(_HEADS)}, strict=False)
 
 
 def _set_stride(stages: list[nn.Sequential], natural: int, stride: int, dilation: Dilation) -> None:

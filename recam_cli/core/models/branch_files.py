@@ -10,9 +10,10 @@ import torch
 
 from recam_cli.core.errors import DataError
 from recam_cli.core.models.affinity_net import AffinityNet
-from recam_cli.core.models.backbones import Backbone, build_backbone
+from recam_cli.core.models.backbones import Backbone
 from recam_cli.core.models.branch import Branch
 from recam_cli.core.models.checkpoint import load_into, read_about, save_model
+from recam_cli.core.models.header import damaged, rebuilt_backbone
 from recam_cli.core.models.irnet import BoundaryNet
 
 Net = TypeVar("Net", bound=Branch)
@@ -26,7 +27,7 @@ class BranchKind(Generic[Net]):
         name: "irn" or "psa": its folder in a run, its file and its settings are named after it.
         describe: the network in words, also noted in the file.
         net: its class.
-        facts: names of what else than the backbone rebuilds one, as of `Branch.facts`.
+        facts: names of what else than the backbone rebuilds one, as of `Branch.facts`; each true or false.
     """
 
     name: str
@@ -66,11 +67,11 @@ def load_branch(path: Path, kind: BranchKind[Net], device: torch.device) -> Net:
             f"{path}: not {_with_article(kind.describe)} but {_with_article(found)}",
             remedy=f"Give the {kind.name}.safetensors of a run, or leave --{kind.name}-weights out",
         )
-    try:
-        backbone = build_backbone(str(about["backbone"]), stride=int(about["stride"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: damaged header: {error}") from None
-    net = kind.build(backbone, **{name: about[name] for name in kind.facts if name in about})
+    facts = {name: about[name] for name in kind.facts if name in about}
+    wrong = next((name for name, value in facts.items() if not isinstance(value, bool)), None)
+    if wrong is not None:
+        raise damaged(path, wrong)
+    net = kind.build(rebuilt_backbone(about, path), **facts)
     load_into(path, net)
     return on_device(net.eval(), device)
 

@@ -1,10 +1,14 @@
-"""Weights on disk: safetensors with a JSON header that says what they are; torchvision's files through one door."""
+"""Weights on disk: safetensors whose header says what they are, and carries a hash by which damage is recognised.
+
+The header holds one entry, "recam": JSON of the facts, and among them "sha256", the `tensor_digest` of the tensors and
+of the JSON without it. (One entry, as safetensors writes several in an order of chance.) Safetensors of other tools are
+read as they are.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +18,14 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from recam_cli.core.bounded import parse_json, reason_of, require_plain
 from recam_cli.core.errors import DataError
+from recam_cli.core.models.tensor_digest import tensor_digest
 from recam_cli.core.runs.files import write_bytes
 
-_MAX_BYTES = 8 << 30
+MAX_BYTES = 8 << 30
+SUFFIX = ".safetensors"
+_ABOUT, _HASH = "recam", "sha256"
 
 
 def save_model(path: Path, model: nn.Module, about: dict[str, Any]) -> None:
@@ -34,7 +42,12 @@ def save_model(path: Path, model: nn.Module, about: dict[str, Any]) -> None:
 def packed(state: Mapping[str, Tensor], about: dict[str, Any]) -> bytes:
     """Return the bytes of a file of `save_model`, which follow from the values alone."""
     tensors = {k: v.detach().to("cpu").contiguous().clone() for k, v in state.items()}
-    return safetensors.torch.save(tensors, metadata={"recam": json.dumps(about, sort_keys=True)})
+    facts = dict(about) | {_HASH: tensor_digest(tensors, _text(about))}
+    return safetensors.torch.save(tensors, metadata={_ABOUT: _text(facts)})
+
+
+def _text(about: Mapping[str, Any]) -> str:
+    return json.dumps(dict(about), sort_keys=True)
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -44,15 +57,21 @@ def read_about(path: Path) -> dict[str, Any]:
         DataError: not such a file.
     """
     try:
+        require_plain(path)
         with safetensors.safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["recam"])
+            return _facts((file.metadata() or {})[_ABOUT])[0]
     except FileNotFoundError:
         raise DataError(f"{path}: no such weights file") from None
-    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
-        raise DataError(f"{path}: not weights written by recam: {error}") from None
-    if not isinstance(about, dict):
-        raise DataError(f"{path}: not weights written by recam")
-    return about
+    except (OSError, RuntimeError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        raise DataError(f"{path}: not weights written by recam: {reason_of(error)}") from None
+
+
+def _facts(text: str) -> tuple[dict[str, Any], str]:
+    """Return the facts of a header without their hash, and the hash; raises ValueError or KeyError."""
+    facts = parse_json(text)
+    if not isinstance(facts, dict):
+        raise ValueError("its header is no JSON object")
+    return facts, str(facts.pop(_HASH))
 
 
 def load_into(path: Path, model: nn.Module) -> None:
@@ -70,32 +89,29 @@ def load_into(path: Path, model: nn.Module) -> None:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from safetensors, or from a torch file with `weights_only=True` (no code can run).
+    """Read the tensors of a safetensors file; those of a file of ours after checking them against its hash.
 
     Raises:
-        DataError: missing, damaged, or holding anything else than tensors, or NaN or infinite values.
+        DataError: missing, damaged, changed since it was written, not safetensors, or holding NaN or infinite values.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: no such weights file")
-    if path.stat().st_size > _MAX_BYTES:
-        raise DataError(f"{path}: larger than {_MAX_BYTES >> 30} GiB, which no supported network needs")
+    check_size(path)
     try:
-        if path.suffix == ".safetensors":
-            return _finite(path, safetensors.torch.load_file(path))
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, safetensors.SafetensorError) as error:
-        raise DataError(f"{path}: damaged weights file: {str(error).splitlines()[0]}") from None
-    except (pickle.UnpicklingError, AttributeError, KeyError, TypeError, IndexError):
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            facts = _facts(header[_ABOUT]) if _ABOUT in header else None
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        raise DataError(f"{path}: damaged weights file: {reason_of(error)}", remedy="Restore it") from None
+    if facts is not None and facts[1] != tensor_digest(state, _text(facts[0])):
         raise DataError(
-            f"{path}: refused: damaged, or holding more than plain tensors, which could run code",
-            remedy="Save the network's state_dict() and use that",
-        ) from None
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise DataError(f"{path}: not a state dict of tensors", remedy="Save the network's state_dict() and use that")
-    return _finite(path, state)
+            f"{path}: damaged weights file: its content does not match the hash in its header",
+            remedy="Restore it, or make it anew",
+        )
+    _require_finite(path, state)
+    return state
 
 
-def _finite(path: Path, state: dict[str, Tensor]) -> dict[str, Tensor]:
+def _require_finite(path: Path, state: Mapping[str, Tensor]) -> None:
     for name, tensor in state.items():
         if not tensor.is_floating_point() or not tensor.numel():
             continue
@@ -103,4 +119,15 @@ def _finite(path: Path, state: dict[str, Tensor]) -> dict[str, Tensor]:
         low, high = torch.aminmax(values)  # NaN shows in both
         if not math.isfinite(low + high) and not bool(values.isfinite().all()):
             raise DataError(f"{path}: its tensor {name} holds NaN or infinite values", remedy="Use sound weights")
-    return state
+
+
+def check_size(path: Path) -> None:
+    """Refuse a weights file that is missing or larger than any supported network needs.
+
+    Raises:
+        DataError: it is.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such weights file", remedy="Correct the path")
+    if path.stat().st_size > MAX_BYTES:
+        raise DataError(f"{path}: larger than {MAX_BYTES >> 30} GiB, which no supported network needs")

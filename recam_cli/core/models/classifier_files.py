@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from recam_cli.core.errors import DataError, RunError
-from recam_cli.core.models.backbones import build_backbone
 from recam_cli.core.models.checkpoint import load_into, read_about, save_model
 from recam_cli.core.models.classifier import Classifier
-from recam_cli.core.runs.files import sha256_of
+from recam_cli.core.models.header import class_names, rebuilt_backbone
 from recam_cli.core.runs.run import Run
+from recam_cli.core.runs.verify import verified_file
 
 FOLDER = "classifier"
 
@@ -43,14 +43,10 @@ def load_classifier(path: Path, device: torch.device) -> tuple[Classifier, tuple
         DataError: missing, damaged, or another network's.
     """
     about = read_about(path)
-    try:
-        if about["kind"] != "classifier":
-            raise DataError(f"{path}: not a classifier but a {about['kind']}")
-        classes = tuple(str(name) for name in about["classes"])
-        backbone = build_backbone(str(about["backbone"]), stride=int(about["stride"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: damaged header: {error}") from None
-    classifier = Classifier(backbone, len(classes))
+    if about.get("kind") != "classifier":
+        raise DataError(f"{path}: not a classifier but a {about.get('kind', 'file of unknown kind')}")
+    classes = class_names(about, path)
+    classifier = Classifier(rebuilt_backbone(about, path), len(classes))
     load_into(path, classifier)
     classifier.backbone.freeze_statistics()
     ready = classifier.eval().to(device)
@@ -72,12 +68,8 @@ def run_classifier(run: Run, method: str, device: torch.device) -> tuple[Classif
             f"{run.path}: its classifier was trained with --method cam and has no ReCAM part",
             remedy="Train one with: recam train-cls --method recam",
         )
-    path = classifier_path(run, method)
-    if not path.is_file():
-        raise RunError(f"{path} is missing", remedy="Restore it, or start a new run with: recam train-cls")
-    digest = sha256_of(path)
-    if entry.outputs[method].sha256 != digest:
-        raise RunError(f"{path} has changed since train-cls wrote it", remedy="Restore it, or start a new run")
+    remedy = "Restore it, or start a new run with: recam train-cls"
+    path, digest = verified_file(run, "train-cls", method, remedy=remedy)
     classifier, classes = load_classifier(path, device)
     return classifier, classes, digest
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import torch
 
 from recam_cli.core.cams.explain import MappedClassifier
-from recam_cli.core.errors import RunError
 from recam_cli.core.hardware import autocast
 from recam_cli.core.models.classifier_files import run_classifier
-from recam_cli.core.models.segmenter_files import find_segmenter, load_segmenter
+from recam_cli.core.models.segmenter_files import FOLDER, load_segmenter
 from recam_cli.core.models.segmenters import Segmenter
-from recam_cli.core.runs.files import sha256_of
 from recam_cli.core.runs.run import Run
 from recam_cli.core.runs.variants import command
+from recam_cli.core.runs.verify import verified_file
 
 
 def run_mapped_classifier(run: Run, method: str, device: torch.device, precision: str) -> MappedClassifier:
@@ -51,16 +50,12 @@ def run_segmenter(run: Run, suffix: str, device: torch.device) -> tuple[Segmente
         DataError: its file is damaged.
     """
     stage = f"train-seg{suffix}"
-    entry = run.entry(stage)
-    if entry is None:
+    if run.entry(stage) is None:
         return None
-    path = find_segmenter(run.path, suffix)
-    if path is None:
-        raise RunError(
-            f"{run.path}: the segmenter that {stage} trained is missing",
-            remedy=f"Restore it, or run: {command(run, 'train-seg', suffix)}",
-        )
-    noted = [output.sha256 for output in entry.outputs.values() if run.path / output.path == path]
-    if noted and noted[0] != sha256_of(path):
-        raise RunError(f"{path} has changed since train-seg wrote it", remedy="Restore it, or train it again")
-    return load_segmenter(path, device)
+    remedy = f"Restore it, or run: {command(run, 'train-seg', suffix)}"
+    return load_segmenter(verified_file(run, stage, FOLDER, remedy=remedy)[0], device)
+
+
+def segmenter_hash(run: Run, suffix: str) -> str:
+    """Return the hash of the segmenter that `run_segmenter` reads."""
+    return str(run.require(f"train-seg{suffix}").outputs[FOLDER].sha256)

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from recam_cli.core.errors import DataError, RecamError
-from recam_cli.core.models.backbones import build_backbone
+from recam_cli.core.errors import DataError
 from recam_cli.core.models.checkpoint import load_into, read_about, save_model
-from recam_cli.core.models.segmenters import Segmenter, build_segmenter
+from recam_cli.core.models.header import class_names, damaged, rebuilt_backbone, word
+from recam_cli.core.models.segmenters import HEADS, Segmenter, build_segmenter
 
 FOLDER = "segmenter"
 
@@ -40,12 +40,13 @@ def load_segmenter(path: Path, device: torch.device) -> tuple[Segmenter, tuple[s
     about = read_about(path)
     if about.get("kind") != "segmenter":
         raise DataError(f"{path}: not a segmenter but a {about.get('kind', 'file of unknown kind')}")
-    try:
-        classes = tuple(str(name) for name in about["classes"])
-        backbone = build_backbone(str(about["backbone"]), stride=int(about["stride"]), dilation="full")
-        segmenter = build_segmenter(str(about["network"]), backbone, len(classes) + 1, msc=bool(about["msc"]))
-    except (KeyError, TypeError, ValueError, RecamError) as error:
-        raise DataError(f"{path}: damaged header: {error}") from None
+    classes, network, msc = class_names(about, path), word(about, "network", path), about.get("msc")
+    if network not in HEADS:
+        raise damaged(path, "network")
+    if not isinstance(msc, bool):
+        raise damaged(path, "msc")
+    backbone = rebuilt_backbone(about, path, "full")
+    segmenter = build_segmenter(network, backbone, len(classes) + 1, msc=msc)
     load_into(path, segmenter)
     backbone.freeze_statistics()
     return on_device(segmenter.eval(), device), classes
@@ -57,8 +58,3 @@ def on_device(segmenter: Segmenter, device: torch.device) -> Segmenter:
     if device.type != "mps":
         segmenter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return segmenter
-
-
-def find_segmenter(run_path: Path, suffix: str = "") -> Path | None:
-    """Return the trained segmenter of a run's variant ("", "-cam" or "-truth"), or None."""
-    return next(iter(sorted((run_path / f"{FOLDER}{suffix}").glob("*.safetensors"))), None)

@@ -35,7 +35,7 @@ def stock_classifier(backbone: str, source: str, device: torch.device) -> Mapped
     if weights.state is None or weight is None:
         raise DataError(
             f"{weights.origin}: no ImageNet head (fc.weight or classifier.1.weight) in these weights",
-            remedy="Name a whole torchvision state dict",
+            remedy="Name weights of the whole network",
         )
     try:
         # Dilated in full: the head has seen features of exactly these receptive fields.

@@ -20,7 +20,9 @@ from recam_cli.core.masks.confident_alphas import AgreeingAlphas
 from recam_cli.core.masks.job import refinement_of
 from recam_cli.core.masks.label_job import LabelRule
 from recam_cli.core.masks.refine import Refinement, refine_seed
+from recam_cli.core.models.boundary_files import boundary_digest
 from recam_cli.core.models.branch_files import AFFINITY, BOUNDARY, load_branch
+from recam_cli.core.runs.files import sha256_of
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.declare import settings_of
 from recam_cli.core.settings.irn import walk_kind
@@ -139,4 +141,10 @@ def _network(run: Run, suffix: str, kind: str, settings: MakeMasksSettings, devi
             remedy="Make them anew: recam make-masks --overwrite, or say --refine crf",
         )
     net: WalkNet = load_branch(path, of, device)
+    walk = run.require(f"random-walk{suffix}")
+    if walk.inputs.get(kind) != (boundary_digest(path) if kind == BOUNDARY.name else sha256_of(path)):
+        raise RunError(
+            f"{path} has changed since the run's masks were made with it",
+            remedy="Restore it, or make the masks anew: recam make-masks --overwrite, or say --refine crf",
+        )
     return net

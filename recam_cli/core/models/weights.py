@@ -1,22 +1,39 @@
-"""Where a backbone's pre-trained weights come from: a file, `checkpoints/`, or torchvision's download."""
+"""Where a backbone's pre-trained weights come from: a file, `checkpoints/`, or torchvision's download.
+
+All are safetensors. A torch file (`.pth`) comes in once, by `recam import-weights`; torchvision's download is imported
+as it arrives, and not kept. Where a card lies beside the weights, as beside those that come with recam, they must be
+those the card gives the SHA-256 of.
+"""
 
 from __future__ import annotations
 
+import re
+import secrets
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
 
-import torch
 from torch import Tensor
 
+from recam_cli.core.download import DownloadError, digests_of, fetch
 from recam_cli.core.errors import DataError, UsageError
 from recam_cli.core.models.backbones import BACKBONES
-from recam_cli.core.models.builtin import builtin_weights
-from recam_cli.core.models.checkpoint import read_state
+from recam_cli.core.models.builtin import builtin_weights, card_path
+from recam_cli.core.models.checkpoint import SUFFIX, read_state
+from recam_cli.core.models.importing import import_weights
 from recam_cli.core.models.torchvision_gate import torchvision
-from recam_cli.core.runs.files import sha256_of
+from recam_cli.core.reporter import Reporter, SilentReporter
+from recam_cli.core.runs.files import TEMPORARY_SUFFIX, sha256_of
 
 CHECKPOINTS = Path("checkpoints")
+FOREIGN_SUFFIXES = (".pth", ".pt")
+MAX_DOWNLOAD_BYTES = 1 << 30
+SHA256 = {
+    "resnet18-f37072fd.pth": "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
+    "resnet50-0676ba61.pth": "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
+    "vgg16-397923af.pth": "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+}
+"""Of torchvision's files; of others the name holds how it begins."""
 
 
 @dataclass(frozen=True)
@@ -28,59 +45,96 @@ class PretrainedWeights:
     sha256: str | None = None
 
 
-def find_weights(backbone: str, source: str, *, folder: Path = CHECKPOINTS) -> PretrainedWeights:
+def find_weights(
+    backbone: str, source: str, *, folder: Path = CHECKPOINTS, reporter: Reporter | None = None
+) -> PretrainedWeights:
     """Return the weights named by `source`.
 
     Args:
         backbone: registry name.
-        source: "none"; a file; "builtin": the one that comes with recam; or "imagenet":
-            `checkpoints/<backbone>*.safetensors|.pth` if there, else a download.
+        source: "none"; a safetensors file; "builtin": the one that comes with recam; or "imagenet":
+            `<backbone>*.safetensors` of `folder` if there, else a download that becomes such a file.
         folder: where "imagenet" looks first.
+        reporter: where a download's progress goes.
 
     Raises:
         UsageError: neither file nor keyword, or nothing built in for this backbone.
-        DataError: the file cannot be used, or the download failed.
+        DataError: the file cannot be used, is a torch file that has not been imported, or the download failed.
     """
     if source == "none":
         return PretrainedWeights(None, "random initialisation")
     if source == "imagenet":
-        local = _local_file(backbone, folder)
-        return _from_file(local) if local is not None else _download(backbone, folder)
+        return _from_file(_local_file(backbone, folder) or _download(backbone, folder, reporter or SilentReporter()))
     if source == "builtin":
-        return _from_file(builtin_weights(backbone))
+        return _from_file(builtin_weights(backbone), carded=True)
     path = Path(source)
     if not path.is_file():
         raise UsageError(f"--weights: {source} is neither a file nor one of imagenet, builtin, none")
+    if path.suffix != SUFFIX:
+        raise _not_imported(path, backbone)
     return _from_file(path)
 
 
 def _local_file(backbone: str, folder: Path) -> Path | None:
-    found = [
-        path
-        for pattern in (f"{backbone}.*", f"{backbone}-*")
-        for path in sorted(folder.glob(pattern))
-        if path.suffix in (".safetensors", ".pth", ".pt")
-    ]
-    return found[0] if found else None
+    found = [path for pattern in (f"{backbone}.*", f"{backbone}-*") for path in sorted(folder.glob(pattern))]
+    ours = next((path for path in found if path.suffix == SUFFIX), None)
+    foreign = next((path for path in found if path.suffix in FOREIGN_SUFFIXES), None)
+    if ours is None and foreign is not None:
+        raise _not_imported(foreign, backbone)
+    return ours
 
 
-def _from_file(path: Path) -> PretrainedWeights:
-    return PretrainedWeights(read_state(path), str(path), sha256_of(path))
+def _not_imported(path: Path, backbone: str) -> DataError:
+    command = shlex.join(["recam", "import-weights", str(path), "--backbone", backbone])
+    return DataError(
+        f"{path}: not safetensors; torch files are pickles, which could run code, and are not read here",
+        remedy=f"Import it once, and name the file that this prints: {command}",
+    )
 
 
-def _download(backbone: str, folder: Path) -> PretrainedWeights:
-    enum = getattr(torchvision().models, BACKBONES[backbone].reference)
-    entry = enum.IMAGENET1K_V1
+def _from_file(path: Path, *, carded: bool = False) -> PretrainedWeights:
+    """Read a safetensors file; `carded` says that a card must lie beside it."""
+    digest, card = sha256_of(path), card_path(path)
+    if carded or card.is_file():
+        try:
+            noted = digest in card.read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            noted = False
+        if not noted:
+            raise DataError(
+                f"{path}: its SHA-256 is not the one on its card {card.name}",
+                remedy="Restore both, or make them anew with: recam pretrain-backbone",
+            )
+    return PretrainedWeights(read_state(path), str(path), digest)
+
+
+def _download(backbone: str, folder: Path, reporter: Reporter) -> Path:
+    """Bring torchvision's file, check its hash, import it, and delete it; returns the safetensors file."""
+    url = str(getattr(torchvision().models, BACKBONES[backbone].reference).IMAGENET1K_V1.url)
+    name = Path(url).name
+    partial = folder / f".{name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
+    reporter.info(f"ImageNet weights of {backbone}: downloading {url}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        state = torch.hub.load_state_dict_from_url(
-            entry.url, str(folder), map_location="cpu", check_hash=True, weights_only=True
-        )
-    except (URLError, OSError, RuntimeError) as error:
+        fetch(url, partial, MAX_DOWNLOAD_BYTES, reporter)
+        _check_hash(partial, url)
+        return import_weights(partial, backbone, None, folder, overwrite=False, name=name).path
+    except (DownloadError, OSError) as error:
         raise DataError(
             f"ImageNet weights of {backbone} are neither in {folder}/ nor can they be downloaded ({error})",
-            remedy=f"Put torchvision's {Path(entry.url).name} into {folder}/, name a file with --weights, "
-            "or train from nothing with --weights none",
+            remedy=f"Get torchvision's {name} and run: recam import-weights {name} --backbone {backbone}; "
+            "or name a file with --weights, or train from nothing with --weights none",
         ) from None
-    path = folder / Path(entry.url).name
-    return PretrainedWeights(state, f"{entry.url}", sha256_of(path) if path.is_file() else None)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _check_hash(path: Path, url: str) -> None:
+    """Pass if the file has the hash known of it, else raise DownloadError."""
+    found, name = digests_of(path, ["sha256"])["sha256"], Path(url).name
+    begins = re.search(r"-([0-9a-f]{8,64})\.pth$", name)
+    wanted = SHA256.get(name) or (begins[1] if begins else None)
+    if wanted is None:
+        raise DownloadError(f"no hash of {name} is known")
+    if not found.startswith(wanted):
+        raise DownloadError(f"{url} has the SHA-256 {found}, expected {wanted}{'' if len(wanted) == 64 else '…'}")

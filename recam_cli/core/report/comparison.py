@@ -10,6 +10,8 @@ import torch
 from recam_cli.core.cams.store import Seed, read_seed
 from recam_cli.core.data.images import read_image, read_mask
 from recam_cli.core.data.samples import IGNORE, ImageSet, Sample
+from recam_cli.core.errors import RunError
+from recam_cli.core.metrics.sources import noted_threshold
 from recam_cli.core.models.run_models import run_segmenter
 from recam_cli.core.models.segment_inference import predict_image
 from recam_cli.core.report.canvas import fitted_size, scaled
@@ -35,7 +37,12 @@ class ComparisonSheet:
     def __init__(self, run: Run, device: torch.device, precision: str) -> None:
         self._run, self._precision = run, precision
         self._segmenter = run_segmenter(run, "", device)
-        self._threshold = float(run.require("make-masks").notes["threshold"])
+        threshold, _ = noted_threshold(run, "make-masks")
+        if threshold is None:
+            raise RunError(
+                f"{run.path}: the manifest notes no threshold of make-masks", remedy="Run: recam make-masks --overwrite"
+            )
+        self._threshold = threshold
         self._shown: set[int] = set()
 
     def draw(self, images: ImageSet, samples: Sequence[Sample]) -> np.ndarray:

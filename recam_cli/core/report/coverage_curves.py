@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from recam_cli.core.report.figure import COLOURS, draw, plain_axes, say_nothing
+from recam_cli.core.report.log import number_within
 from recam_cli.core.report.text import shorten_to
 
 _SIZE = (7.2, 4.8)
@@ -32,10 +33,14 @@ class CoverageLine:
 
     @classmethod
     def of(cls, name: str, evaluation: Mapping[str, Any]) -> CoverageLine | None:
-        """Take the line from an evaluation of masks, in its JSON form; None where it has no figures by confidence."""
+        """Take the line from an evaluation of masks, in its JSON form; None where it has no figures by confidence.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is another JSON, or of figures that none of ours has.
+        """
         keys = ("threshold", "coverage", "precision", "recall")
         found = [tuple(point[key] for key in keys) for point in evaluation.get("coverage") or ()]
-        points = [tuple(map(float, values)) for values in found if None not in values]
+        points = [tuple(map(number_within, values, (1, 100, 100, 100))) for values in found if None not in values]
         return cls(name, tuple((t, c, p, r) for t, c, p, r in points)) if points else None
 
 

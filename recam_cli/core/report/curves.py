@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from recam_cli.core.report.figure import COLOURS, draw, plain_axes, say_nothing
-from recam_cli.core.report.log import Series, smoothed
+from recam_cli.core.report.log import Series, number_within, smoothed
 from recam_cli.core.report.text import shorten_to
 
 _SIZE = (7.2, 3.8)
@@ -40,11 +40,23 @@ class SweepLine:
 
     @classmethod
     def of(cls, name: str, evaluation: Mapping[str, Any]) -> SweepLine:
-        """Take curve and label-free choice from an evaluation of seeds, in its JSON form."""
-        points = tuple((float(t), float(miou)) for t, miou in evaluation.get("curve") or () if miou is not None)
+        """Take curve and label-free choice from an evaluation of seeds, in its JSON form.
+
+        Raises:
+            ValueError, TypeError, AttributeError: it is another JSON, or of figures that none of ours has.
+        """
+        points = tuple((_share(t), _percent(miou)) for t, miou in evaluation.get("curve") or () if miou is not None)
         chosen = evaluation.get("label_free") or {}
         known = chosen.get("threshold") is not None and chosen.get("miou") is not None
-        return cls(name, points, (float(chosen["threshold"]), float(chosen["miou"])) if known else None)
+        return cls(name, points, (_share(chosen["threshold"]), _percent(chosen["miou"])) if known else None)
+
+
+def _share(value: Any) -> float:
+    return number_within(value, 1)
+
+
+def _percent(value: Any) -> float:
+    return number_within(value, 100)
 
 
 def loss_curves(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
+from recam_cli.core.bounded import is_there, parse_json
 from recam_cli.core.data.text import read_text
 from recam_cli.core.errors import RunError
+
+_LARGEST = 1e30
+"""Numbers of this size and beyond, and NaN, are not drawn."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         RunError: another line is not a JSON object; the message names it.
         DataError: the file cannot be read.
     """
-    if not path.exists():
+    if not is_there(path):
         return []
     text = read_text(path, "metrics log")
     lines = text.split("\n")
@@ -49,8 +51,8 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
+            record = parse_json(line)
+        except ValueError:
             record = None
         if isinstance(record, dict):
             records.append(record)
@@ -77,7 +79,7 @@ def series_of(
         where: only lines with these values, e.g. {"stage": "train-cls"}.
     """
     wanted = [line for line in lines if all(line.get(k) == v for k, v in (where or {}).items())]
-    points = [(float(r[x]), float(r[key])) for r in wanted if _is_number(r.get(x)) and _is_number(r.get(key))]
+    points = [(float(r[x]), float(r[key])) for r in wanted if is_number(r.get(x)) and is_number(r.get(key))]
     return Series(name or key, tuple(p[0] for p in points), tuple(p[1] for p in points))
 
 
@@ -91,5 +93,13 @@ def smoothed(values: tuple[float, ...], *, share: float = 0.05) -> np.ndarray:
     return np.asarray((sums[last] - sums[first]) / (last - first))
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Return whether a value of the log can be drawn: an int or float that is neither NaN nor endlessly large."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
+
+
+def number_within(value: Any, largest: float) -> float:
+    """Return a figure of an evaluation; ValueError where it is no number of 0 to `largest`."""
+    if not is_number(value) or not 0 <= value <= largest:
+        raise ValueError(f"{str(value)[:40]} is no number of 0 to {largest:g}")
+    return float(value)

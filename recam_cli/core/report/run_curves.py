@@ -14,19 +14,21 @@ from recam_cli.core.report.canvas import stack
 from recam_cli.core.report.coverage_curves import coverage_curves
 from recam_cli.core.report.curves import loss_curves, threshold_curves
 from recam_cli.core.report.html import Picture
-from recam_cli.core.report.log import Series, series_of
+from recam_cli.core.report.log import Series, is_number, series_of
 from recam_cli.core.report.run_figures import Evaluation, title_of
 from recam_cli.core.runs.run import Run
 
 _COVERAGE = "Pixels of at least the confidence written at a point are kept; recall is of all pixels."
+_MOST_STAGES, _MOST_LOSSES = 16, 16
+"""What a log can have drawn; none of ours comes near."""
 _NOT_LOSSES = ("epoch", "step", "lr_factor", "seconds")
 
 
 def training_curves(run: Run, log: Sequence[Mapping[str, Any]]) -> list[Picture]:
     """Return the losses by epoch, one picture per training stage, of its last attempt."""
     pictures = []
-    for stage in dict.fromkeys(str(line.get("stage")) for line in log):
-        lines = _last_attempt([r for r in log if r.get("stage") == stage and "epoch" in r and "loss" in r])
+    for stage in list(dict.fromkeys(str(line.get("stage")) for line in log))[:_MOST_STAGES]:
+        lines = _last_attempt([r for r in log if r.get("stage") == stage and _is_epoch(r)])
         if lines:
             title = f"Loss of {stage}"
             data = loss_curves(_losses(lines), learning_rate=_rate(run, stage, lines), title=title, x="epoch")
@@ -73,6 +75,12 @@ def stacked(pictures: Sequence[Picture]) -> np.ndarray:
     return stack([np.asarray(Image.open(io.BytesIO(p.data)).convert("RGB")) for p in pictures])
 
 
+def _is_epoch(line: Mapping[str, Any]) -> bool:
+    """Return whether a line of the log has what each epoch's has: a loss, the epoch, and perhaps a phase's name."""
+    phase = line.get("phase")
+    return "loss" in line and is_number(line.get("epoch")) and (phase is None or isinstance(phase, str))
+
+
 def _last_attempt(lines: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the lines since training last began, their epochs counted on from phase to phase."""
     kept: list[dict[str, Any]] = []
@@ -93,7 +101,7 @@ def _losses(lines: Sequence[Mapping[str, Any]]) -> list[Series]:
     found = [series_of(lines, key, x="epoch") for key in dict.fromkeys(k for line in lines for k in line)]
     shown = [s for s in found if s.y and s.name not in _NOT_LOSSES and not s.name.startswith("val")]
     parts = [s for s in shown if s.name != "loss"]
-    return parts or shown
+    return (parts or shown)[:_MOST_LOSSES]
 
 
 def _rate(run: Run, stage: str, lines: Sequence[Mapping[str, Any]]) -> Series | None:
@@ -105,8 +113,8 @@ def _rate(run: Run, stage: str, lines: Sequence[Mapping[str, Any]]) -> Series | 
     for line in lines:
         initial = entry.settings.get("recam_lr" if line.get("phase") == "ReCAM" else "lr")
         factor = line.get("lr_factor")
-        if isinstance(initial, int | float) and isinstance(factor, int | float):
-            points.append((float(line["epoch"]), initial * factor))
+        if is_number(initial) and is_number(factor):
+            points.append((float(line["epoch"]), float(initial) * float(factor)))
     return Series("learning rate", tuple(p[0] for p in points), tuple(p[1] for p in points)) if points else None
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from recam_cli.core.bounded import read_json
 from recam_cli.core.errors import RunError
 from recam_cli.core.report.coverage_curves import CoverageLine
 from recam_cli.core.report.curves import SweepLine
 from recam_cli.core.report.html import ClassTable, StageSettings, SummaryRow
 from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run
+from recam_cli.core.runs.verify import verified_file
 
 Line = TypeVar("Line")
 
@@ -66,7 +67,7 @@ def evaluations(run: Run) -> list[Evaluation]:
     """Return the run's finished evaluations, seeds first, CAM before ReCAM.
 
     Raises:
-        RunError: the file with an evaluation's curve is damaged.
+        RunError: the file with an evaluation's curve is damaged, or has changed since.
     """
     found = []
     for stage, entry in run.manifest.stages.items():
@@ -172,13 +173,13 @@ def stage_settings(run: Run) -> list[StageSettings]:
 
 
 def _line(run: Run, stage: str, entry: StageEntry, name: str, read: Callable[[str, Any], Line]) -> Line | None:
-    output = entry.outputs.get(f"{stage[len(_PREFIX) :]}.json")
-    path = run.path / output.path if output is not None else None
-    if path is None or not path.is_file():
+    output = f"{stage[len(_PREFIX) :]}.json"
+    if output not in entry.outputs or not (run.path / entry.outputs[output].path).is_file():
         return None
+    path, _ = verified_file(run, stage, output, remedy="Run the evaluation again")
     try:
-        return read(name, json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        return read(name, read_json(path))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise RunError(f"{path}: damaged evaluation: {error}", remedy="Run the evaluation again") from None
 
 
@@ -203,6 +204,7 @@ def _threshold_note(one: Evaluation) -> str:
         chosen = one.figures.get("threshold_chosen")
         parts.append(f"threshold {threshold:.2f}" + (f" ({chosen})" if chosen else ""))
     label_free = label_free if isinstance(label_free, dict) else {}
-    if label_free.get("miou") is not None and label_free.get("threshold") != threshold:
+    known = label_free.get("miou") is not None and label_free.get("threshold") is not None
+    if known and label_free["threshold"] != threshold:
         parts.append(f"label-free at {label_free['threshold']:.2f}: {label_free['miou']:.1f}")
     return "; ".join(parts)

@@ -6,42 +6,130 @@ the target, so that a reader (or a run resumed after a crash) sees the old file 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from recam_cli.core.errors import RunError
 
 TEMPORARY_SUFFIX = ".partial"
 _HASH_BLOCK = 1 << 20
+_LOG_BLOCK = 1 << 16
+_READERS = 8
+_LEFTOVER = re.compile(rf"\..+\.(\d+)-[0-9a-f]{{8}}{re.escape(TEMPORARY_SUFFIX)}")
+
+
+class Pending(NamedTuple):
+    """A file that was written whole under the name `temporary` and is to become `path`."""
+
+    temporary: Path
+    path: Path
+
+
+_deferred: ContextVar[list[Pending] | None] = ContextVar("deferred", default=None)
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Yield a binary file that becomes `path` when the block ends without an error.
 
+    A crash between any two of the steps leaves the old file or the new one, and at most a leftover that `sweep` takes
+    away.
+
     Raises:
         RunError: the folder cannot be written (full disk, no permission, vanished folder).
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    later = _deferred.get()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
+        _make_folder(path.parent)
+        with _open_new(temporary) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+            if later is None:
+                _sync_file(file)
+        if later is not None:
+            later.append(Pending(temporary, path))
+            return
+        _take_place(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
+        if later is None or not later or later[-1].temporary != temporary:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def deferred() -> Iterator[list[Pending]]:
+    """Let files written within the block wait for `commit`; yields the list that they come into, in order.
+
+    Where the block ends with an error, they are deleted.
+    """
+    pending: list[Pending] = []
+    token = _deferred.set(pending)
+    try:
+        yield pending
+    except BaseException:
+        _discard(pending)
+        raise
+    finally:
+        _deferred.reset(token)
+
+
+def commit(pending: list[Pending]) -> None:
+    """Bring files to disk and let each take its place, in order; the folders are left to `sync_folders`.
+
+    Raises:
+        RunError: one cannot be written; it and those after it do not appear.
+    """
+    for number, (temporary, path) in enumerate(pending):
+        try:
+            with temporary.open("r+b") as file:
+                _sync_file(file)
+            _take_place(temporary, path)
+        except OSError as error:
+            _discard(pending[number:])
+            raise _cannot_write(path, error) from error
+
+
+def sync_folders(folders: Iterable[Path]) -> None:
+    """Bring the names of files in `folders` to disk; errors as `atomic_file`."""
+    for folder in folders:
+        try:
+            _sync_folder(folder)
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
+
+
+def _discard(pending: list[Pending]) -> None:
+    for temporary, _ in pending:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def is_leftover(name: str) -> bool:
+    """Return whether a file of this name is what a writer that was killed leaves."""
+    return _LEFTOVER.fullmatch(name) is not None
+
+
+def sweep(folder: Path) -> None:
+    """Delete what writers that were killed left in `folder` and below; those that live keep their files."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            found = _LEFTOVER.fullmatch(name) if name.endswith(TEMPORARY_SUFFIX) else None
+            if found is not None and not _alive(int(found[1])):
+                with suppress(OSError):
+                    (Path(place) / name).unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -51,8 +139,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 `text` to `path`, whole or not at all."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write UTF-8 `text` to `path`, whole or not at all.
+
+    What UTF-8 cannot hold, as a file name of other bytes, is written as `\\udcff`, which JSON reads back as it was.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -61,11 +152,20 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line to a log such as `metrics.jsonl` with a single system call; errors as `atomic_file`."""
+    """Append one line to a log such as `metrics.jsonl`, whole or not at all; errors as `atomic_file`.
+
+    A last line without its end, as a power cut leaves it, never counted and is taken away.
+    """
+    data = line.encode("utf-8", "backslashreplace") + b"\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab", buffering=0) as file:
-            file.write(line.encode("utf-8") + b"\n")
+        _make_folder(path.parent)
+        with path.open("a+b", buffering=0) as file:
+            size = _whole_lines(file)
+            file.truncate(size)
+            if file.write(data) != len(data):  # the disk became full
+                file.truncate(size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            _sync_file(file)
     except OSError as error:
         raise _cannot_write(path, error) from error
 
@@ -79,15 +179,58 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def sha256_of_all(paths: Iterable[Path]) -> list[str]:
+    """Return the hashes of many files, read by several threads (some 1 GB/s); "" for one that cannot be read.
+
+    Whoever reads that one next tells what is wrong with it.
+    """
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(_sha256_or_nothing, paths))
+
+
 def fingerprint(value: Any) -> str:
     """Return a short, stable hash of a JSON-like value: equal values, equal fingerprints."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+
+
+def _sha256_or_nothing(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError:
+        return ""
 
 
 def _cannot_write(path: Path, error: OSError) -> RunError:
     reason = error.strerror or str(error)
     return RunError(f"cannot write {path}: {reason}", remedy="Free space, mend permissions, or choose another folder")
+
+
+# The steps of a write, by name; the tests end the process before, within and after each.
+
+
+def _make_folder(folder: Path) -> None:
+    """Make `folder` and what lies above it; each new one is synced into the one above."""
+    missing = []
+    while not folder.is_dir() and folder != folder.parent:
+        missing.append(folder)
+        folder = folder.parent
+    for new in reversed(missing):
+        new.mkdir(exist_ok=True)
+        _sync_folder(new.parent)
+
+
+def _open_new(path: Path) -> BinaryIO:
+    return path.open("xb")
+
+
+def _sync_file(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _take_place(temporary: Path, path: Path) -> None:
+    temporary.replace(path)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -98,3 +241,26 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _whole_lines(file: BinaryIO) -> int:
+    """Return the size of a file up to the end of its last whole line."""
+    size = file.seek(0, os.SEEK_END)
+    while size:
+        begin = max(0, size - _LOG_BLOCK)
+        file.seek(begin)
+        end = file.read(size - begin).rfind(b"\n")
+        if end >= 0:
+            return begin + end + 1
+        size = begin
+    return 0
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

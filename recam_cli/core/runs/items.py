@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recam_cli.core.bounded import read_json
 from recam_cli.core.errors import RunError
-from recam_cli.core.runs.files import TEMPORARY_SUFFIX, write_json
+from recam_cli.core.runs.files import sweep, write_json
 
 FINGERPRINT_NAME = ".fingerprint.json"
 _DIFFERENCES_SHOWN = 6
+_WORD = 100
 _ABSENT = object()
 
 
@@ -87,8 +89,7 @@ class ItemFolder:
         self._refuse_others()
         try:
             for folder in self._folders:
-                for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
-                    leftover.unlink(missing_ok=True)
+                sweep(folder)
             moved = self._move_aside()
         except OSError as error:
             raise RunError(
@@ -151,8 +152,8 @@ class ItemFolder:
 
 def _noted(folder: Path) -> dict[str, Any]:
     try:
-        note = json.loads((folder / FINGERPRINT_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        note = read_json(folder / FINGERPRINT_NAME)
+    except (OSError, ValueError):
         return {}
     return note if isinstance(note, dict) else {}
 
@@ -179,7 +180,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
 def _word(value: Any) -> str:
     if value is _ABSENT:
         return "(absent)"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    word = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return word if len(word) <= _WORD else f"{word[:_WORD]}…"
 
 
 def names_aside(folders: Iterable[Path]) -> dict[Path, Path]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -13,10 +13,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from recam_cli.core.bounded import parse_json
 from recam_cli.core.errors import RecamError, RunError
-from recam_cli.core.runs.files import append_line, fingerprint, sha256_of, write_bytes
-from recam_cli.core.runs.lock import LOCK_NAME, locked
+from recam_cli.core.runs.files import (
+    append_line,
+    fingerprint,
+    is_leftover,
+    sha256_of,
+    sweep,
+    write_bytes,
+)
+from recam_cli.core.runs.lock import LOCK_NAME, Lock, in_use, locked
 from recam_cli.core.runs.manifest import MANIFEST_NAME, Manifest, Output, StageEntry
+from recam_cli.core.runs.sums import write_sums
 from recam_cli.core.runs.versions import versions
 from recam_cli.core.settings.declare import as_plain, settings_of
 from recam_cli.core.settings.groups import HARDWARE, OUTPUT
@@ -47,6 +56,7 @@ class Run:
         self.path = path
         self.manifest = manifest
         self.set_aside: Path | None = None
+        self._locks: list[Lock] = []
 
     @classmethod
     def create(cls, path: Path | None = None) -> Run:
@@ -66,7 +76,7 @@ class Run:
                 path = RUNS_FOLDER / f"{stamp}-{serial}"
         if _only_begun(path):
             return cls._begin_anew(path)
-        if path.is_file() or (path.is_dir() and any(p.name != "run.lock" for p in path.iterdir())):
+        if path.is_file() or (path.is_dir() and not all(_of_no_stage(p) for p in path.iterdir())):
             what = "a run" if (path / MANIFEST_NAME).is_file() else "something other than a run"
             raise RunError(f"{path} holds {what} already", remedy="Choose another --run, or move it away")
         run = cls(path, Manifest(created=_now()))
@@ -83,7 +93,7 @@ class Run:
                 aside.mkdir()
                 for left in list(path.iterdir()):
                     if left.name == MANIFEST_NAME:
-                        shutil.copy2(left, aside)  # the run is never without a manifest
+                        write_bytes(aside / left.name, left.read_bytes())  # the run is never without a manifest
                     elif left.name != LOCK_NAME and not left.name.startswith(_UNFINISHED):
                         left.rename(aside / left.name)
             except OSError as error:
@@ -109,7 +119,7 @@ class Run:
                     f"no run found in {root}/",
                     remedy="Start one with: recam train-cls, or name one with --run",
                 )
-        if not path.is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112 - no error where it cannot be a path
             raise RunError(f"{path}: no such run directory", remedy="Start one with: recam train-cls")
         return cls(path, Manifest.load(path))
 
@@ -117,6 +127,11 @@ class Run:
         """Return the stage's entry if it is done, else None."""
         entry = self.manifest.stages.get(stage)
         return entry if entry is not None and entry.state == "done" else None
+
+    def state(self, stage: str) -> str:
+        """Return the state of a recorded stage: as in its entry, but "killed" where none is left that runs it."""
+        state = self.manifest.stages[stage].state
+        return "killed" if state == "running" and not in_use(self.path) else state
 
     def require(self, stage: str) -> StageEntry:
         """Return the entry of a finished stage.
@@ -135,6 +150,12 @@ class Run:
 
     def outdated(self, stage: str) -> str | None:
         """Return the earlier stage that was run anew with other settings since `stage`, or None."""
+        return self._outdated(stage, set())
+
+    def _outdated(self, stage: str, seen: set[str]) -> str | None:
+        if stage in seen:  # of a manifest that no run wrote
+            return None
+        seen.add(stage)
         entry = self.entry(stage)
         for name, noted in entry.inputs.items() if entry is not None else ():
             source = self.manifest.stages.get(name)
@@ -142,12 +163,18 @@ class Run:
                 continue
             if source.fingerprint != noted:
                 return name
-            if (earlier := self.outdated(name)) is not None:
+            if (earlier := self._outdated(name, seen)) is not None:
                 return earlier
         return None
 
     def log(self, **values: Any) -> None:
-        """Append one line to `metrics.jsonl`."""
+        """Append one line to `metrics.jsonl`.
+
+        Raises:
+            RunError: it cannot be written, or the run's folder has gone.
+        """
+        for lock in self._locks:
+            lock.check()
         append_line(self.path / METRICS_NAME, json.dumps(values, allow_nan=False, ensure_ascii=False))
 
     @property
@@ -191,7 +218,9 @@ class Run:
         Yields:
             The entry, for the block to fill `outputs`, `metrics` and `notes`.
         """
-        with locked(self.path):
+        with locked(self.path) as lock:
+            self._locks.append(lock)
+            sweep(self.path)
             self.manifest = Manifest.load(self.path)
             entry = StageEntry(
                 command=shlex.join(["recam", *sys.argv[1:]]),
@@ -216,6 +245,8 @@ class Run:
                 entry.error = str(error) if isinstance(error, RecamError) else type(error).__name__
                 raise
             finally:
+                self._locks.pop()
+                lock.check()
                 entry.seconds = round(time.monotonic() - begun, 3)
                 self.manifest.next_command = self.next_command()
                 self.manifest.save(self.path)
@@ -250,13 +281,16 @@ class Run:
         return Output(path=self._relative(path), sha256=sha256_of(path), bytes=path.stat().st_size)
 
     def output_of_folder(self, path: Path, pattern: str) -> Output:
-        """Describe a written folder by the number and total size of its files matching `pattern`."""
+        """Describe a written folder by the number, total size and hashes of its files matching `pattern` ("*.png").
+
+        The hashes are listed in the folder (`sums.write_sums`); the description holds the list's own.
+        """
         files = sorted(path.glob(pattern))
         return Output(
             path=self._relative(path),
             count=len(files),
             bytes=sum(f.stat().st_size for f in files),
-            sha256=fingerprint([[f.name, sha256_of(f)] for f in files]),
+            sha256=write_sums(path, files, Path(pattern).suffix),
         )
 
     def _relative(self, path: Path) -> str:
@@ -292,7 +326,7 @@ def newest_run(root: Path = RUNS_FOLDER) -> Path | None:
 
 def _of_other_stage(line: bytes, stage: str) -> bool:
     try:
-        return bool(json.loads(line).get("stage") != stage)
+        return bool(parse_json(line).get("stage") != stage)
     except (ValueError, AttributeError):  # cut by a kill
         return False
 
@@ -303,6 +337,13 @@ def _as_begun(entry: StageEntry, begun: StageEntry) -> None:
     for name, source in begun.sources.items():
         if name in entry.sources and begun.settings.get(name) == entry.settings.get(name):
             entry.sources[name] = source
+
+
+def _of_no_stage(path: Path) -> bool:
+    """Return whether a run that was killed before its first stage leaves such a file."""
+    if path.name == MANIFEST_NAME:
+        return not Manifest.load(path.parent).stages
+    return path.name == LOCK_NAME or is_leftover(path.name)
 
 
 def _only_begun(path: Path) -> bool:

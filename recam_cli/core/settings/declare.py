@@ -86,7 +86,7 @@ class Setting:
         """
         try:
             result = _convert(self.kind, value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise UsageError(f"{where}: {value!r} is not {_describe(self.kind)}") from None
         for item in result if isinstance(result, tuple) else (result,):
             self._check_range(item, where)

@@ -13,6 +13,10 @@ from recam_cli.core.errors import UsageError
 from recam_cli.core.settings.declare import settings_of
 
 S = TypeVar("S")
+_MAX_BYTES = 64 << 10
+"""Largest config file."""
+_MOST_DOTS = 100
+"""In one of its lines. Reading a key of many parts takes time and memory that grow with the square of their number."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +82,18 @@ def read_config(path: Path, stage: str, *, tables: Collection[str] = ()) -> dict
         UsageError: the file is missing, is not TOML, or the entry is not a table, or a table's name is unknown.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        with path.open("rb") as file:  # not only plain files: `--config <(…)` is a pipe
+            data = file.read(_MAX_BYTES + 1)
+        if len(data) > _MAX_BYTES:
+            raise UsageError(f"{path}: more than {_MAX_BYTES >> 10} kB are no config file", remedy="Correct --config")
+        text = data.decode("utf-8-sig")
+        _require_short_keys(text, path)
+        found = tomllib.loads(text)
     except OSError as error:
-        raise UsageError(f"{path}: cannot read the config file: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not a TOML file: {error}") from error
+        raise UsageError(f"{path}: cannot read the config file: {error.strerror}", remedy="Correct --config") from error
+    except (ValueError, RecursionError) as error:  # tomllib.TOMLDecodeError and UnicodeDecodeError among them
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise UsageError(f"{path}: not a TOML file: {reason}", remedy="Correct the file") from None
     loose = [key for key, value in found.items() if not isinstance(value, dict)]
     if loose:
         raise UsageError(f"{path}: {loose[0]} stands outside a table", remedy=f"Write it below [{stage}]")
@@ -92,6 +103,12 @@ def read_config(path: Path, stage: str, *, tables: Collection[str] = ()) -> dict
         hint = f"Did you mean [{close[0]}]?" if close else f"Known are {', '.join(tables)}"
         raise UsageError(f"{path}: unknown table [{strange[0]}]", remedy=hint)
     return dict(found.get(stage, found.get(stage.replace("-", "_"), {})))
+
+
+def _require_short_keys(text: str, path: Path) -> None:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.count(".") > _MOST_DOTS:
+            raise UsageError(f"{path}: line {number}: more than {_MOST_DOTS} dots", remedy="Break the line")
 
 
 def _known_key(key: str, known: Mapping[str, Any], config_name: str) -> str:

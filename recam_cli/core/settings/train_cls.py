@@ -32,7 +32,7 @@ class TrainClsSettings(ResumeSettings, DataSettings, DownloadSettings, HardwareS
     weights: str = setting(
         "imagenet",
         "Backbone weights: imagenet (a file in checkpoints/, else torchvision's download), builtin (a small "
-        "MobileNetV2 that comes with recam), none, or a file (torchvision state dict or safetensors).",
+        "MobileNetV2 that comes with recam), none, or a safetensors file (of a .pth: recam import-weights).",
         panel=MODEL,
     )
     stride: Literal["16", "8"] = setting("16", "Output stride of the backbone.", panel=MODEL)
@@ -74,6 +74,12 @@ class TrainClsSettings(ResumeSettings, DataSettings, DownloadSettings, HardwareS
         maximum=0.999,
     )
     weight_decay: float = setting(1e-4, "Weight decay of all parameters.", panel=SCHEDULE, minimum=0)
+    select: Literal["last", "best"] = setting(
+        "last",
+        "Which weights each phase ends with: those after its last epoch, as published, or those of the epoch with the "
+        "highest mAP on --val-split, which is then measured after each.",
+        panel=SCHEDULE,
+    )
     crop: int = setting(512, "Side of the square training crop, in pixels.", panel=SCHEDULE, minimum=32, maximum=4096)
     long_side: tuple[int, ...] = setting(
         (320, 640), "Range of the longer side before cropping: smallest,largest.", panel=SCHEDULE, minimum=16

@@ -57,7 +57,7 @@ class VisualizeSettings(HardwareSettings):
     weights: str | None = setting(
         None,
         "Show a stock ImageNet classifier instead of a run: imagenet (a file in checkpoints/, else torchvision's "
-        "download) or a file (torchvision state dict).",
+        "download) or a safetensors file (of a .pth: recam import-weights).",
         panel=MODEL,
     )
     backbone: BackboneName = setting("mobilenet_v2", "With --weights: whose they are.", panel=MODEL)

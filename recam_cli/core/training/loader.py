@@ -17,6 +17,7 @@ from recam_cli.core.data.images import read_image, read_mask
 from recam_cli.core.data.samples import Sample
 from recam_cli.core.data.transforms import Augmentation
 from recam_cli.core.errors import RecamError, TrainingError
+from recam_cli.core.processes import end_with_parent
 
 
 class Item(NamedTuple):
@@ -105,10 +106,15 @@ class _Careful(Dataset[Item | RecamError]):
         return len(self.data)
 
     def __getitem__(self, key: tuple[int, int]) -> Item | RecamError:
+        name = self.data.samples[key[1]].id
         try:
             return self.data[key]
         except RecamError as error:
             return error
+        except MemoryError:
+            return RecamError(f"{name}: not enough memory", remedy="Use fewer --workers or a smaller --batch-size")
+        except Exception as error:
+            return RecamError(f"{name}: {type(error).__name__}: {error}")
 
 
 def load_batches(data: TrainingImages, keys: list[list[tuple[int, int]]], workers: int) -> Iterator[Batch]:
@@ -150,6 +156,7 @@ def _stack(items: list[Item | RecamError]) -> Batch | RecamError:
 
 def _prepare_worker(_: int) -> None:
     """One thread each, and Ctrl-C left to the parent, which ends its workers itself."""
+    end_with_parent()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Snapshots on disk: `last.safetensors` and the one before it, `last-1.safetensors`.
+"""Snapshots on disk: `last.safetensors` and the one before it, `last-1.safetensors`; `best.safetensors`: weights alone.
 
 Each is one file: tensors by name, and in its header a JSON text with everything else and the SHA-256 of both, by which
 damage is recognised. Each appears whole, after which the former is the one before; no moment is without a whole one.
@@ -6,7 +6,6 @@ damage is recognised. Each appears whole, after which the former is the one befo
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -16,16 +15,17 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
-import torch
 from torch import Tensor
 
+from recam_cli.core.bounded import parse_json, reason_of, require_plain
 from recam_cli.core.errors import RunError
+from recam_cli.core.models.tensor_digest import tensor_digest
 from recam_cli.core.reporter import Reporter
-from recam_cli.core.runs.files import TEMPORARY_SUFFIX, atomic_file
+from recam_cli.core.runs.files import atomic_file, write_bytes
 from recam_cli.core.runs.items import differences_in_words, names_aside
 
 FOLDER = "snapshots"
-_LAST, _BEFORE = "last.safetensors", "last-1.safetensors"
+_LAST, _BEFORE, _BEST = "last.safetensors", "last-1.safetensors", "best.safetensors"
 _IDENTITY = "identity"
 
 
@@ -50,7 +50,7 @@ def packed(snapshot: Snapshot) -> bytes:
     """Return the bytes of a snapshot's file."""
     tensors = {name: tensor.detach().to("cpu").contiguous() for name, tensor in snapshot.tensors.items()}
     facts = json.dumps(dict(snapshot.facts), default=str)
-    return safetensors.torch.save(tensors, metadata={"facts": facts, "sha256": _digest(tensors, facts)})
+    return safetensors.torch.save(tensors, metadata={"facts": facts, "sha256": tensor_digest(tensors, facts)})
 
 
 def read_snapshot(path: Path) -> Snapshot:
@@ -60,17 +60,21 @@ def read_snapshot(path: Path) -> Snapshot:
         DamagedError: it is missing, or not as it was written.
     """
     try:
+        require_plain(path)
         with safetensors.safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
         facts = header["facts"]
-        if header["sha256"] != _digest(tensors, facts):
+        if header["sha256"] != tensor_digest(tensors, facts):
             raise DamagedError("its content does not match its hash")
-        return Snapshot(tensors, json.loads(facts))
+        known = parse_json(facts)
+        if not isinstance(known, dict):
+            raise DamagedError("its facts are not those of a training")
+        return Snapshot(tensors, known)
     except FileNotFoundError:
         raise DamagedError("missing") from None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
-        raise DamagedError(str(error).splitlines()[0]) from None
+        raise DamagedError(reason_of(error)) from None
 
 
 @dataclass
@@ -93,6 +97,15 @@ class SnapshotFolder:
     def before(self) -> Path:
         """The one before it."""
         return self.path / _BEFORE
+
+    @property
+    def best(self) -> Path:
+        """The weights of the best epoch so far, where a training selects one."""
+        return self.path / _BEST
+
+    def write_best(self, snapshot: Snapshot) -> None:
+        """Replace the weights of the best epoch; errors as `write`."""
+        write_bytes(self.best, packed(snapshot))
 
     def read(self, reporter: Reporter) -> Snapshot | None:
         """Return the newest whole snapshot, or None where there is none; a damaged one is told.
@@ -138,11 +151,6 @@ class SnapshotFolder:
         """Delete the snapshots, half-written ones among them."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def sweep(self) -> None:
-        """Delete half-written files, as a kill leaves them."""
-        for leftover in self.path.glob(f".*{TEMPORARY_SUFFIX}"):
-            leftover.unlink(missing_ok=True)
-
     def set_aside(self) -> Path | None:
         """Move snapshots of an unfinished training to `<folder>.old-<n>`; return where, or None if there are none.
 
@@ -187,12 +195,3 @@ def of_identity(snapshot: Snapshot, identity: Mapping[str, Any]) -> bool:
 def changes_of(snapshot: Snapshot, identity: Mapping[str, Any]) -> str:
     """Return in words what differs between what the snapshot depends on and `identity`, old → new."""
     return differences_in_words(snapshot.facts.get(_IDENTITY), identity)
-
-
-def _digest(tensors: Mapping[str, Tensor], facts: str) -> str:
-    digest = hashlib.sha256(facts.encode("utf-8"))
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

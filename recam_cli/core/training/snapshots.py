@@ -7,16 +7,18 @@ minutes, and where a signal ends the training.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from recam_cli.core.bounded import reason_of
 from recam_cli.core.errors import RunError
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.files import write_bytes
@@ -25,6 +27,9 @@ from recam_cli.core.training.not_finite import NAME
 from recam_cli.core.training.snapshot_files import Snapshot, SnapshotFolder, packed
 
 _FORMAT = 1
+_LARGEST = sys.float_info.max
+"""No number of a snapshot is larger; the losses of a training that diverges come near."""
+Kind = TypeVar("Kind")
 
 
 @dataclass
@@ -82,7 +87,7 @@ class Snapshots:
         reporter: Reporter,
         found: Snapshot | None = None,
     ) -> None:
-        self.folder, self.carried = folder, dict(found.facts["carried"]) if found is not None else {}
+        self.folder, self.carried = folder, dict(_fact(found, "carried", dict)) if found is not None else {}
         self.model, self._identity, self._run, self._stage = model, identity, run, stage
         self._minutes, self._reporter, self._found = minutes, reporter, found
         self._begun = time.monotonic() - (seconds_of(found) or 0.0)
@@ -96,21 +101,30 @@ class Snapshots:
             RunError: the snapshot does not fit the network, or nothing can be written.
         """
         self._phase, self._optimiser = phase, optimiser
-        self.folder.sweep()
         found, self._found = self._found, None
-        if found is None or found.facts["phase"] != phase:
+        if found is None or _fact(found, "phase", str) != phase:
             self.keep(position := Position())
             return position
-        position = Position(**found.facts["position"])
+        position = _position(found)
         try:
             self._restore(found, optimiser)
-        except (KeyError, IndexError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise RunError(f"{self.folder.path}: snapshots of another network: {reason}") from None
-        self._run.cut_log(self._stage, int(found.facts["log_size"]))
+        except (KeyError, IndexError, RuntimeError, TypeError, ValueError, OverflowError) as error:
+            raise RunError(f"{self.folder.path}: snapshots of another network: {reason_of(error)}") from None
+        self._run.cut_log(self._stage, _fact(found, "log_size", int))
         self._reporter.info(f"{phase}: going on after epoch {position.epoch}, step {position.done}")
         self._kept = time.monotonic()
         return position
+
+    def carry(self, name: str, default: Kind) -> Kind:
+        """Return the carried fact `name`, of the default's type; the default, carried from here on, where it is new.
+
+        Raises:
+            RunError: it is of another type.
+        """
+        value = self.carried.setdefault(name, default)
+        if not isinstance(value, type(default)):
+            raise _foreign(name)
+        return value
 
     def keep_if_due(self, position: Position, *, gradients: bool) -> None:
         """Keep the training if the last snapshot is old enough; arguments and errors as of `keep`."""
@@ -164,17 +178,19 @@ class Snapshots:
         parameters = _parameters(optimiser)
         state = {n.removeprefix("model."): t for n, t in found.tensors.items() if n.startswith("model.")}
         self.model.load_state_dict(state)
-        for name, strides in found.facts["strides"].items():
+        for name, strides in _fact(found, "strides", dict).items():
             # Strides as they were: how a sum is vectorised, and so its last bit, may depend on them.
             kept = found.tensors[name]
+            if sum((n - 1) * s for n, s in zip(kept.shape, strides, strict=True)) + 1 > max(1, kept.numel()):
+                raise ValueError(f"strides of {name} that leave gaps")
             tensor = torch.empty_strided(kept.shape, strides, dtype=kept.dtype, device=self._device).copy_(kept)
             what, number, *rest = name.split(".")
             if what == "gradient":
                 parameters[int(number)].grad = tensor
             else:
                 optimiser.state[parameters[int(number)]][rest[0]] = tensor
-        for group, rate in zip(optimiser.param_groups, found.facts["rates"], strict=True):
-            group["lr"] = rate
+        for group, rate in zip(optimiser.param_groups, _fact(found, "rates", list), strict=True):
+            group["lr"] = float(rate)
         torch.set_rng_state(found.tensors["generator.cpu"].clone())
         if self._device.type == "cuda":
             torch.cuda.set_rng_state(found.tensors["generator.cuda"].clone(), self._device)
@@ -182,7 +198,41 @@ class Snapshots:
 
 def seconds_of(found: Snapshot | None) -> float | None:
     """Return how long the stage had taken by then, or None without a snapshot."""
-    return None if found is None else float(found.facts["seconds"])
+    return None if found is None else _number(_fact(found, "seconds", (int, float)), "seconds")
+
+
+def _fact(found: Snapshot, name: str, kind: type | tuple[type, ...]) -> Any:
+    value = found.facts.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise _foreign(name)
+    return value
+
+
+def _number(value: Any, name: str) -> float:
+    if type(value) not in (int, float) or not abs(value) <= _LARGEST:
+        raise _foreign(name)
+    return float(value)
+
+
+def _position(found: Snapshot) -> Position:
+    noted = _fact(found, "position", dict)
+    if set(noted) != set(Position.__dataclass_fields__):
+        raise _foreign("position")
+    counts = [noted["epoch"], noted["done"]]
+    if not all(type(count) is int and 0 <= count < _LARGEST for count in counts):
+        raise _foreign("position")
+    sums, means = noted["sums"], noted["means"]
+    if not isinstance(sums, dict) or not isinstance(means, dict):
+        raise _foreign("position")
+    sums, means = ({name: _number(value, name) for name, value in part.items()} for part in (sums, means))
+    return Position(counts[0], counts[1], sums, means, _number(noted["seconds"], "seconds"))
+
+
+def _foreign(name: str) -> RunError:
+    return RunError(
+        f"the snapshot's {name} is not what a training notes",
+        remedy="It may be of another version: begin anew, without --resume",
+    )
 
 
 def _parameters(optimiser: Optimizer) -> list[nn.Parameter]:

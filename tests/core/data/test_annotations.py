@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from contextlib import suppress
 
 import pytest
@@ -77,3 +79,23 @@ def test_no_bytes_at_all_cause_anything_but_a_data_error(tmp_path_factory, data)
     for head in (b"", b"<annotation><object><name>"):
         with suppress(DataError):
             read_annotation(write(folder, head + data))
+
+
+def test_a_name_of_many_lines_is_refused_in_bounded_time(tmp_path):
+    begun = time.process_time()
+    with pytest.raises(DataError, match="endless"):
+        read_annotation(
+            write(tmp_path, "<annotation><object><name>" + "a\n" * 1_500_000 + "</name></object></annotation>")
+        )
+    assert time.process_time() - begun < 2
+
+
+def test_more_objects_than_a_photograph_can_show_are_refused(tmp_path):
+    with pytest.raises(DataError, match="more than 10000 objects"):
+        read_annotation(write(tmp_path, f"<annotation>{'<object><name>a</name></object>' * 10_001}</annotation>"))
+
+
+def test_a_pipe_does_not_block(tmp_path):
+    os.mkfifo(tmp_path / "a.xml")
+    with pytest.raises(DataError, match="not a plain file"):
+        read_annotation(tmp_path / "a.xml")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import tracemalloc
 
 import pytest
 
@@ -105,3 +106,28 @@ def test_damaged_and_foreign_archives_are_refused(tmp_path, kind):
         unpack(tar, tmp_path / "VOC2012")
     assert not (tmp_path / "VOC2012").exists()
     assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
+@pytest.mark.parametrize("size", [1 << 33, 1 << 62, (1 << 63) + 5, -512])
+def test_a_name_of_a_huge_claimed_length_takes_no_memory(tmp_path, kind, size):
+    header = member("a", type=kind, size=size).tobuf(tarfile.GNU_FORMAT)
+    (tmp_path / "a.tar").write_bytes(header + b"\0" * 4096)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"a\.tar"):
+            unpack(tmp_path / "a.tar", tmp_path / "VOC2012")
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_chain_of_long_names_and_a_negative_size_are_refused(tmp_path):
+    long = member("a", type=tarfile.GNUTYPE_LONGNAME, size=5).tobuf(tarfile.GNU_FORMAT) + b"name\0".ljust(512, b"\0")
+    (tmp_path / "a.tar").write_bytes(long * 5000 + b"\0" * 1024)
+    with pytest.raises(DataError, match=r"a\.tar"):
+        unpack(tmp_path / "a.tar", tmp_path / "VOC2012")
+    back = member(f"{INNER}/a", size=-512).tobuf(tarfile.GNU_FORMAT)
+    (tmp_path / "a.tar").write_bytes(back + b"\0" * 1024)
+    with pytest.raises(DataError, match=r"a\.tar"):
+        unpack(tmp_path / "a.tar", tmp_path / "VOC2012")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from pathlib import Path
@@ -308,3 +309,29 @@ def test_more_problems_follow_a_question_without_a_full_stop():
     problem = Problem(Path("a"), "unknown label 'cta'", "Did you mean 'cat'?")
     with pytest.raises(DataError, match=r"Did you mean 'cat'\? 1 more problem: recam check-data lists all"):
         CheckReport((problem, problem), images=2, masks=0).raise_on_errors()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"shown": [1e999]},
+        {"shown": [99]},
+        {"shown": [True]},
+        {"shown": "ab"},
+        {"problems": [{"file": "a", "reason": "b", "remedy": 3, "severity": "error"}]},
+        {"problems": [{"file": "a", "reason": ["b"], "remedy": "c", "severity": "error"}]},
+        {"problems": [{"file": "a", "reason": "b", "remedy": "c", "severity": "harmless"}]},
+        {"problems": 3},
+        {"problems": [None]},
+    ],
+    ids=str,
+)
+def test_a_remembered_result_of_the_wrong_kind_is_checked_anew(tmp_path, wrong):
+    root, cache = make_custom(tmp_path / "data"), tmp_path / "checked.json"
+    expected = report(root, cache=cache).problems
+    content = json.loads(cache.read_text())
+    for entry in content["files"].values():
+        entry.update(wrong)
+    cache.write_text(json.dumps(content))
+    again = report(root, cache=cache)
+    assert (again.remembered, again.problems) == (0, expected)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +10,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from recam_cli.core.data import images
-from recam_cli.core.data.images import read_image, read_kind, read_mask, read_size, write_image, write_mask
+from recam_cli.core.data.images import (
+    read_grey,
+    read_image,
+    read_kind,
+    read_mask,
+    read_size,
+    write_image,
+    write_mask,
+)
 from recam_cli.core.errors import DataError
+from tests.helpers.hostile_images import endless_scans, many_pages
 from tests.helpers.tiny_data import draw_photo
 
 SIDES = {
@@ -160,3 +172,38 @@ def test_damaged_bytes_cause_pixels_or_a_data_error_and_nothing_else(tmp_path_fa
 def test_a_folder_in_place_of_a_file_is_called_one(tmp_path, reader):
     with pytest.raises(DataError, match="a folder, no"):
         reader(tmp_path)
+
+
+@pytest.mark.parametrize("read", [read_image, read_size, read_kind, read_mask, read_grey])
+def test_pipes_devices_and_links_are_refused_at_once(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / "gone.png").symlink_to("nowhere.png")
+    for name, reason in (
+        ("pipe", "plain file"),
+        ("zero", "plain file"),
+        ("loop", "symbolic links"),
+        ("gone", "no such"),
+    ):
+        with pytest.raises(DataError, match=rf"{name}\.png: .*{reason}"):
+            read(tmp_path / f"{name}.png")
+
+
+def test_a_progressive_photograph_of_endless_scans_is_refused(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(endless_scans(20))
+    assert read_image(path).shape == (64, 64, 3)
+    path.write_bytes(endless_scans(120))
+    with pytest.raises(DataError, match=r"a\.jpg: 1\d\d scans of one image"):
+        read_image(path)
+
+
+def test_pages_are_counted_in_a_time_that_does_not_grow_with_their_square(tmp_path):
+    path = tmp_path / "a.tif"
+    path.write_bytes(many_pages(7))
+    assert read_kind(path) == images.PhotoKind("TIFF", 7)
+    path.write_bytes(many_pages(20_000))
+    begun = time.process_time()
+    assert read_kind(path) == images.PhotoKind("TIFF", 100)
+    assert time.process_time() - begun < 1

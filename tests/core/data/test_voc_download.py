@@ -5,10 +5,13 @@ import re
 import socket
 import tarfile
 import threading
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
+from recam_cli.core import download
 from recam_cli.core.data import voc_download
 from recam_cli.core.data.voc import open_voc
 from recam_cli.core.data.voc_download import download_voc, official_archive
@@ -41,7 +44,7 @@ class Server:
                 pass
 
         self.httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.httpd.server_port}/{NAME}"
+        self.url = f"https://127.0.0.1:{self.httpd.server_port}/{NAME}"
         self.thread = threading.Thread(target=self.httpd.serve_forever, args=(0.01,))
 
     def __enter__(self):
@@ -73,9 +76,16 @@ class Server:
         handler.wfile.write(self.content[start:end])
 
 
+def _without_tls(request):
+    """Open an https address of the loopback server, which speaks http."""
+    plain = request.full_url.replace("https://127.0.0.1", "http://127.0.0.1")
+    return urllib.request.urlopen(urllib.request.Request(plain, headers=dict(request.headers)), timeout=10)
+
+
 @pytest.fixture(autouse=True)
 def quick_and_local(monkeypatch):
-    monkeypatch.setattr(voc_download, "_PAUSE", 0.0)
+    monkeypatch.setattr(download, "_PAUSE", 0.0)
+    monkeypatch.setattr(download, "_open", _without_tls)
     monkeypatch.setenv("no_proxy", "*")
 
 
@@ -179,7 +189,7 @@ def test_a_wrong_archive_put_there_by_hand_is_refused_but_not_deleted(tmp_path, 
     assert (tmp_path / NAME).is_file()
 
 
-@pytest.mark.parametrize(("status", "requests"), [(404, 1), (403, 1), (503, voc_download.ATTEMPTS)])
+@pytest.mark.parametrize(("status", "requests"), [(404, 1), (403, 1), (503, download.ATTEMPTS)])
 def test_a_refusal_is_reported_and_only_passing_ones_are_tried_again(tmp_path, server, status, requests):
     server.status = status
     with pytest.raises(DataError, match=f"the server answers {status}"):
@@ -191,13 +201,13 @@ def test_connections_that_bring_nothing_are_given_up(tmp_path, server):
     server.cut = 0
     with pytest.raises(DataError, match="the connection broke off"):
         fetch(server, tmp_path)
-    assert len(server.ranges) == voc_download.ATTEMPTS
+    assert len(server.ranges) == download.ATTEMPTS
 
 
 def test_without_network_one_message_says_what_to_put_where(tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{probe.getsockname()[1]}/x.tar"
+        url = f"https://127.0.0.1:{probe.getsockname()[1]}/x.tar"
     with pytest.raises(DataError) as caught:
         download_voc(tmp_path / "data", url=url)
     message = str(caught.value)
@@ -207,7 +217,9 @@ def test_without_network_one_message_says_what_to_put_where(tmp_path):
     assert caught.value.exit_code == ExitCode.BAD_DATA
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "x.tar", "http://", "http://[bad"])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "x.tar", "http://127.0.0.1/x", "https://", "https://[bad"]
+)
 def test_other_addresses_are_refused(tmp_path, url):
     with pytest.raises(DataError):
         download_voc(tmp_path, url=url)
@@ -215,7 +227,7 @@ def test_other_addresses_are_refused(tmp_path, url):
 
 def test_more_bytes_than_the_devkit_has_are_not_taken(tmp_path, server, monkeypatch):
     monkeypatch.setattr(voc_download, "MAX_ARCHIVE_BYTES", 1000)
-    with pytest.raises(DataError, match="more than the devkit has"):
+    with pytest.raises(DataError, match="more than the 1,000 allowed"):
         fetch(server, tmp_path)
 
 
@@ -224,3 +236,16 @@ def test_another_folder_in_the_place_is_left_alone(tmp_path, server):
     with pytest.raises(DataError, match="is no VOC devkit"):
         fetch(server, tmp_path)
     assert server.ranges == []
+
+
+@pytest.mark.parametrize("length", ["²", "9" * 5000, "-1", "ten", ""])
+def test_lengths_that_are_no_numbers_are_passed_over(length):
+    answer = SimpleNamespace(status=200, headers={"Content-Length": length})
+    assert voc_download._extent(answer, 0) == (0, None)
+
+
+@pytest.mark.parametrize("part", ["bytes ²-3/4", f"bytes {'9' * 5000}-1/2", "bytes 1-2/" + "9" * 5000, "bytes", ""])
+def test_parts_that_are_no_numbers_count_as_broken_off(part):
+    answer = SimpleNamespace(status=206, headers={"Content-Range": part})
+    with pytest.raises(voc_download._BrokenOffError):
+        voc_download._extent(answer, 1)

@@ -6,7 +6,7 @@ import torch
 from recam_cli.core.errors import DataError
 from recam_cli.core.models.backbones import build_backbone
 from recam_cli.core.models.checkpoint import read_about, save_model
-from recam_cli.core.models.segmenter_files import find_segmenter, load_segmenter, save_segmenter
+from recam_cli.core.models.segmenter_files import load_segmenter, save_segmenter
 from recam_cli.core.models.segmenters import HEADS, build_segmenter
 
 CPU = torch.device("cpu")
@@ -70,11 +70,3 @@ def test_weights_that_do_not_fit_the_header_are_refused(tmp_path):
 
     with pytest.raises(DataError, match="weights of another network"):
         load_segmenter(path, CPU)
-
-
-def test_a_runs_segmenter_is_found_by_variant(tmp_path):
-    assert find_segmenter(tmp_path) is None
-    save_segmenter(tmp_path / "segmenter-cam" / "lraspp.safetensors", make("lraspp"), CLASSES)
-
-    assert find_segmenter(tmp_path) is None
-    assert find_segmenter(tmp_path, "-cam") == tmp_path / "segmenter-cam" / "lraspp.safetensors"

@@ -15,6 +15,9 @@ from recam_cli.core.report.bars import class_bars, confusion_picture
 from recam_cli.core.report.coverage_curves import CoverageLine, coverage_curves
 from recam_cli.core.report.curves import SweepLine, loss_curves, score_curves, threshold_curves
 from recam_cli.core.report.log import Series, read_log, series_of, smoothed
+from recam_cli.core.report.run_curves import training_curves
+from recam_cli.core.runs.manifest import Manifest
+from recam_cli.core.runs.run import Run
 
 ODD_NAMES = ["<b>", "$x^2$", "y" * 200, "日本語", "a\nb", "_hidden"]
 LOSS = Series("BCE", (0.0, 1.0, 2.0, 3.0), (0.9, 0.5, 0.4, 0.3))
@@ -142,3 +145,19 @@ def test_a_damaged_line_of_the_log_is_named(tmp_path, line):
     log.write_text(f'{{"step": 1}}\n{line}\n{{"step": 3}}\n')
     with pytest.raises(RunError, match="line 2"):
         read_log(log)
+
+
+def test_numbers_that_cannot_be_drawn_are_left_out():
+    lines = [{"step": 1, "loss": value} for value in (10**400, float("nan"), float("inf"), 1e300, True, "1", 0.5)]
+    assert series_of(lines, "loss").y == (0.5,)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"epoch": "a"}, {"epoch": None}, {"epoch": 10**400}, {"phase": {"a": 1}}, {"phase": [1]}, {"stage": ["x"]}],
+    ids=str,
+)
+def test_strange_lines_of_the_log_are_not_epochs(tmp_path, odd):
+    good = [{"stage": "train-cls", "phase": "CAM", "epoch": k, "loss": 1.0 / k} for k in (1, 2)]
+    run = Run(tmp_path, Manifest())
+    assert len(training_curves(run, [*good, good[0] | odd])) == len(training_curves(run, good)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from recam_cli.core.errors import ExitCode, RunError, UsageError
-from recam_cli.core.runs.files import atomic_file, sha256_of, write_json, write_text
+from recam_cli.core.runs.files import sha256_of, write_text
 from recam_cli.core.runs.manifest import Manifest
 from recam_cli.core.runs.run import Run, newest_run, result_settings, stage_fingerprint
 from recam_cli.core.settings.declare import setting
@@ -64,7 +65,8 @@ def test_the_fingerprint_follows_what_changes_results_only():
 
 
 def test_a_folder_with_something_in_it_is_never_made_a_run(tmp_path):
-    Run.create(tmp_path / "run")
+    with Run.create(tmp_path / "run").stage("train-cls", _resolved()):
+        pass
     with pytest.raises(RunError, match="a run already"):
         Run.create(tmp_path / "run")
     (tmp_path / "other").mkdir()
@@ -103,28 +105,6 @@ def test_damaged_manifests_exit_4_and_are_named(tmp_path, text):
     assert caught.value.exit_code == ExitCode.BAD_RUN
 
 
-def test_an_interrupted_write_leaves_the_old_file_and_no_rest(tmp_path):
-    path = tmp_path / "a.txt"
-    write_text(path, "old")
-    with pytest.raises(KeyboardInterrupt), atomic_file(path) as file:
-        file.write(b"new, but cut")
-        raise KeyboardInterrupt
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
-
-
-def test_a_folder_that_cannot_be_written_is_a_run_error(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(RunError, match="cannot write"):
-        write_text(tmp_path / "file" / "a.txt", "x")
-
-
-def test_json_is_never_nan(tmp_path):
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(tmp_path / "a.json", float("nan"))
-    assert not (tmp_path / "a.json").exists()
-
-
 def test_log_lines_are_whole_json(tmp_path):
     run = Run.create(tmp_path / "run")
     run.log(step=1, loss=0.5)
@@ -149,6 +129,19 @@ def test_a_run_whose_training_never_finished_is_begun_anew_and_nothing_of_it_los
         assert Manifest.load(again.path).stages == {}
         assert not (again.path / "classifier").exists()
         _fail(again)
+
+
+def test_a_run_that_was_killed_before_its_first_stage_is_begun_as_if_it_were_not_there(tmp_path):
+    run = Run.create(tmp_path / "run")
+    (run.path / ".manifest.json.999999999-0123abcd.partial").write_text("{")
+    (run.path / "run.lock").touch()
+    again = Run.create(tmp_path / "run")
+    assert (again.set_aside, again.manifest.stages) == (None, {})
+    (run.path / "manifest.json").unlink()
+    assert Run.create(tmp_path / "run").set_aside is None
+    (run.path / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="holds a run already"):
+        Run.create(tmp_path / "run")
 
 
 def test_a_training_that_still_goes_on_is_not_begun_anew(tmp_path):
@@ -193,6 +186,18 @@ def test_after_the_evaluation_or_where_none_is_possible_the_report_comes_next(tm
     with run.stage("evaluate-segmentation-val", _resolved()):
         pass
     assert run.next_command() == f"recam report --run {run.path}"
+
+
+def test_a_run_that_vanishes_while_a_stage_works_in_it_is_told_and_not_written_anew(tmp_path):
+    run = Run.create(tmp_path / "run")
+    with pytest.raises(RunError, match="run was removed or replaced"), run.stage("train-cls", _resolved()):
+        shutil.rmtree(run.path)
+    assert not run.path.exists()
+    run = Run.create(tmp_path / "run")
+    with pytest.raises(RunError, match="was removed or replaced"), run.stage("train-cls", _resolved()):
+        run.path.rename(tmp_path / "elsewhere")
+        run.log(step=1)
+    assert not run.path.exists()
 
 
 def test_a_run_or_log_that_cannot_be_written_is_a_run_error(tmp_path):

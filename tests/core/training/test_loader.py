@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from recam_cli.core.data.custom import open_custom
 from recam_cli.core.data.samples import IGNORE
 from recam_cli.core.data.transforms import Augmentation, normalise
-from recam_cli.core.errors import DataError, TrainingError
+from recam_cli.core.errors import DataError, RecamError, TrainingError
 from recam_cli.core.training.loader import TrainingImages, batches_per_epoch, epoch_batches, load_batches
 from recam_cli.core.training.schedule import poly, warmed_poly
 from tests.helpers.tiny_data import make_custom
@@ -107,6 +107,19 @@ def test_a_broken_image_is_named_in_one_line_from_any_process(tmp_path, workers)
         list(load_batches(data, epoch_batches(len(data), 1, 0, 0), workers))
     assert images.samples[1].image.name in str(caught.value)
     assert "Traceback" not in str(caught.value)
+
+
+@dataclass(frozen=True)
+class _Faulty(TrainingImages):
+    def __getitem__(self, key):
+        raise KeyError("a fault of ours")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_unexpected_error_of_a_worker_names_the_image_and_the_cause(images, workers):
+    data = _Faulty(images.samples, images.targets(), Augmentation(32), 0, 10**6)
+    with pytest.raises(RecamError, match=r"^img_\d+: KeyError: 'a fault of ours'$"):
+        list(load_batches(data, epoch_batches(len(data), 2, 0, 0), workers))
 
 
 @dataclass(frozen=True)

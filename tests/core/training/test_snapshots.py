@@ -6,16 +6,25 @@ import json
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from torch import nn
 
 from recam_cli.core.data.transforms import Augmentation
+from recam_cli.core.errors import RunError
 from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.runs.run import Run
 from recam_cli.core.training.loader import TrainingImages
 from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, sgd
 from recam_cli.core.training.schedule import poly
-from recam_cli.core.training.snapshot_files import DamagedError, Snapshot, SnapshotFolder, packed, read_snapshot
+from recam_cli.core.training.snapshot_files import (
+    DamagedError,
+    Snapshot,
+    SnapshotFolder,
+    _digest,
+    packed,
+    read_snapshot,
+)
 from recam_cli.core.training.snapshots import Snapshots
 from tests.helpers.tiny_data import make_custom
 
@@ -168,3 +177,55 @@ def test_the_one_before_is_kept_and_a_damaged_last_one_never_takes_its_place(tmp
     again.write(snapshot(3))
     assert read_snapshot(folder.last).facts["number"] == 3
     assert read_snapshot(folder.before).facts["number"] == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"phase": 3},
+        {"position": {"epoch": 1}},
+        {"position": {"epoch": "1", "done": 0, "sums": {}, "means": {}, "seconds": 0.0}},
+        {"position": {"epoch": 1, "done": 0, "sums": {"loss": 1e999}, "means": {}, "seconds": 0.0}},
+        {"rates": []},
+        {"rates": ["fast"]},
+        {"strides": {"optimiser.0.momentum_buffer": [1 << 62] * 4}},
+        {"strides": {"optimiser.0.momentum_buffer": 3}},
+        {"strides": {"unknown": [1]}},
+        {"log_size": None},
+        {"carried": []},
+        {"seconds": 10**400},
+    ],
+    ids=str,
+)
+def test_facts_of_another_kind_end_in_a_run_error(data, tmp_path, change):
+    run = Run.create(tmp_path / "run")
+    with pytest.raises(StoppedError):
+        train(data, run, stop=5)
+    folder = SnapshotFolder(run.path / "snapshots")
+    found = folder.read(SilentReporter())
+    folder.write(Snapshot(found.tensors, {**found.facts, **change}))
+    with pytest.raises(RunError):
+        train(data, run, found=folder.read(SilentReporter()))
+
+
+def test_a_carried_fact_keeps_its_kind(data, tmp_path):
+    kept = Snapshots(
+        *(SnapshotFolder(tmp_path), {}, nn.Linear(1, 1)),
+        run=Run.create(tmp_path / "run"),
+        stage="x",
+        minutes=0,
+        reporter=SilentReporter(),
+        found=Snapshot({}, {"carried": {"finished": "cam"}, "seconds": 1.0}),
+    )
+    assert kept.carry("metrics", {}) == {}
+    with pytest.raises(RunError, match="finished"):
+        kept.carry("finished", [])
+
+
+def test_facts_that_are_nested_or_no_table_are_damage(tmp_path):
+    for facts in ("[" * 100_000, "[]", "7", "{"):
+        tensors = {"a": torch.zeros(1)}
+        data = safetensors.torch.save(tensors, metadata={"facts": facts, "sha256": _digest(tensors, facts)})
+        (tmp_path / "s").write_bytes(data)
+        with pytest.raises(DamagedError):
+            read_snapshot(tmp_path / "s")

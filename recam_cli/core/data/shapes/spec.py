@@ -11,6 +11,7 @@ GENERATOR_VERSION = 2
 """Counts up whenever the same spec gives other pictures."""
 SMALLEST_SIDE = 64
 _LARGEST_SIDE = 1024
+_MOST_IMAGES = 100_000
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,14 @@ class ShapesSpec:
         """Refuse what cannot be drawn.
 
         Raises:
-            UsageError: a negative seed, an empty split, or a side outside 64..1024 pixels.
+            UsageError: a negative seed, an empty or endless split, or a side outside 64..1024 pixels.
         """
         if self.seed < 0:
             raise UsageError(f"shapes: seed {self.seed} is negative", remedy="Give a seed of 0 or more")
-        if self.train < 1 or self.val < 1:
+        if not (1 <= self.train <= _MOST_IMAGES and 1 <= self.val <= _MOST_IMAGES):
             raise UsageError(
                 f"shapes: {self.train} training and {self.val} held-out images",
-                remedy="Ask for at least one of each",
+                remedy=f"Ask for 1 to {_MOST_IMAGES} of each",
             )
         if not all(SMALLEST_SIDE <= side <= _LARGEST_SIDE for side in self.size):
             raise UsageError(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
+from recam_cli.core.bounded import read_json
 from recam_cli.core.data.images import read_mask, write_image, write_mask
 from recam_cli.core.data.samples import BACKGROUND, ImageSet, Sample
 from recam_cli.core.data.shapes.objects import CLASSES
@@ -75,10 +75,10 @@ def _settle(root: Path, spec: ShapesSpec | None) -> ShapesSpec:
 
 def _read_record(path: Path) -> ShapesSpec:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         height, width = record["size"]
         numbers = (record["seed"], record["train"], record["val"], height, width)
-        if not all(isinstance(number, int) for number in numbers):
+        if not all(type(number) is int for number in numbers):
             raise ValueError("seed, counts and size are not whole numbers")
         spec = ShapesSpec(*numbers[:3], (height, width))
     except (OSError, ValueError, KeyError, TypeError, UsageError) as error:

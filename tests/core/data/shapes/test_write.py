@@ -144,3 +144,16 @@ def test_a_set_from_another_generator_version_is_refused(tmp_path):
 def test_an_unknown_split_is_refused(made):
     with pytest.raises(DataError, match="no split test"):
         open_shapes(made, "test")
+
+
+@pytest.mark.parametrize(
+    "change", [{"train": 10**9}, {"val": 10**400}, {"train": True}, {"size": [[64], 64]}, {"seed": 1e999}], ids=str
+)
+def test_a_record_of_endless_images_is_refused_before_any_is_drawn(tmp_path, change):
+    record = {"generator": 2, "seed": 0, "train": 2, "val": 1, "size": [64, 64]} | change
+    (tmp_path / "shapes.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match=r"shapes\.json: not a record"):
+        open_shapes(tmp_path, "train")
+    (tmp_path / "shapes.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match=r"shapes\.json: not a record"):
+        open_shapes(tmp_path, "train")

@@ -1,0 +1,22 @@
+"""What every worker process owes its parent."""
+
+from __future__ import annotations
+
+import os
+import threading
+from multiprocessing import connection, parent_process
+
+
+def end_with_parent() -> None:
+    """Let this worker end when its parent does, however that ends; call it when the worker starts.
+
+    A parent that is killed cannot tell its workers, and one that waits for work would wait for ever.
+    """
+    threading.Thread(target=_wait_for_the_end, daemon=True, name="end with parent").start()
+
+
+def _wait_for_the_end() -> None:
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)

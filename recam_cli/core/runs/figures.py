@@ -1,0 +1,56 @@
+"""The kinds of what a manifest's entries leave open: numbers that can be shown, figures of the names that are read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+LARGEST = sys.float_info.max
+"""No number is larger, either side of 0, or NaN; a training that diverges does note large ones."""
+_PERCENTS = ("miou", "map", "cam_map", "recam_map")
+_COUNTS = ("images", "objects")
+_TABLES = ("per_class", "average_precision")
+_POINTS = ("label_free", "best")
+
+
+def require_numbers(values: Mapping[str, Any]) -> None:
+    """Pass if every number in the values, however deep, is one that can be written and shown.
+
+    Raises:
+        ValueError: it names the first that is not.
+    """
+    for name, value in values.items():
+        if isinstance(value, dict | list):
+            inner = value if isinstance(value, dict) else {f"{name}[{k}]": part for k, part in enumerate(value)}
+            require_numbers(inner)
+        elif isinstance(value, int | float) and not abs(value) <= LARGEST:
+            raise ValueError(f"{name} is no number that can be shown")
+
+
+def require_figures(metrics: Mapping[str, Any]) -> None:
+    """Pass if the metrics whose names are known are percents, counts, tables and points of curves, or null.
+
+    Raises:
+        ValueError: it names the first that is not.
+    """
+    for name in _PERCENTS:
+        _require_number(metrics.get(name), name, 100)
+    for name in _COUNTS:
+        _require_number(metrics.get(name), name, LARGEST)
+    _require_number(metrics.get("threshold"), "threshold", 1)
+    for name in (*_TABLES, *_POINTS):
+        table = metrics.get(name)
+        if table is not None and not isinstance(table, dict):
+            raise ValueError(f"{name} is no table")
+        if name in _TABLES:
+            for key, value in (table or {}).items():
+                _require_number(value, f"{name} of {key}", 100)
+        elif table is not None:
+            _require_number(table.get("threshold"), f"threshold of {name}", 1)
+            _require_number(table.get("miou"), f"miou of {name}", 100)
+
+
+def _require_number(value: Any, name: str, largest: float) -> None:
+    if value is not None and (type(value) not in (int, float) or not 0 <= value <= largest):
+        raise ValueError(f"{name} is no number of 0 to {largest:g}")

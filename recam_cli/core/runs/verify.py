@@ -1,0 +1,115 @@
+"""Whether the files of a run are those its manifest speaks of: one, before a stage reads it, or all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from recam_cli.core.errors import CheckError, RunError
+from recam_cli.core.reporter import Progress, Reporter
+from recam_cli.core.runs.files import sha256_of
+from recam_cli.core.runs.manifest import Output
+from recam_cli.core.runs.run import Run
+from recam_cli.core.runs.sums import find_sums
+
+_NAMED = 5
+
+
+def verified_file(run: Run, stage: str, output: str, *, remedy: str) -> tuple[Path, str]:
+    """Return a file that a finished stage wrote, and its SHA-256, after checking that it is still the same.
+
+    Args:
+        run: the run.
+        stage: the stage, which has finished.
+        output: the output's name in its entry.
+        remedy: what to do where the file is missing or has changed.
+
+    Raises:
+        RunError: it is missing, cannot be read, or has changed since.
+    """
+    noted = run.require(stage).outputs.get(output)
+    if noted is None:
+        raise RunError(f"{run.path}: {stage} notes no {output} among its files", remedy=remedy)
+    path = run.path / noted.path
+    if not path.is_file():
+        raise RunError(f"{path} is missing", remedy=remedy)
+    try:
+        digest = sha256_of(path)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}", remedy=remedy) from error
+    if digest != noted.sha256:
+        raise RunError(f"{path} has changed since {stage} wrote it", remedy=remedy)
+    return path, digest
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A file that is not as its stage wrote it; `reason` is "missing", "changed" or why it cannot be read."""
+
+    stage: str
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What became of the files of a run's finished stages: how many were looked at, and which are at fault."""
+
+    files: int
+    faults: tuple[Fault, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {"files": self.files, "faults": [asdict(fault) for fault in self.faults]}
+
+    def raise_on_faults(self) -> None:
+        """Raise CheckError, which names the first files, where there are faults."""
+        if not self.faults:
+            return
+        named = ", ".join(f"{fault.file} ({fault.reason})" for fault in self.faults[:_NAMED])
+        more = f" and {len(self.faults) - _NAMED} more" if len(self.faults) > _NAMED else ""
+        stages = ", ".join(dict.fromkeys(fault.stage for fault in self.faults))
+        raise CheckError(
+            f"{len(self.faults)} of {self.files} files are not as they were written: {named}{more}",
+            remedy=f"Restore them, or make them anew (stage {stages}) with --overwrite",
+        )
+
+
+def verify(run: Run, reporter: Reporter) -> Verification:
+    """Compare all files of the run's finished stages with their hashes; nothing is written."""
+    outputs = [
+        (name, out) for name in run.manifest.stages if (entry := run.entry(name)) for out in entry.outputs.values()
+    ]
+    total = sum(output.count for _, output in outputs)
+    with reporter.track("Verifying", total, "file") as progress:
+        faults = [fault for stage, output in outputs for fault in _faults(run, stage, output, progress)]
+    return Verification(total, tuple(faults))
+
+
+def _faults(run: Run, stage: str, output: Output, progress: Progress) -> Iterator[Fault]:
+    path = run.path / output.path
+    if output.sha256 is None:
+        return
+    if not path.is_dir():
+        yield from _fault_of_file(stage, path, output.sha256, progress)
+        return
+    sums = find_sums(path, output.sha256)
+    if sums is None:
+        yield Fault(stage, str(path), "its list of hashes is missing or changed")
+        return
+    for name, digest in sums.items():
+        yield from _fault_of_file(stage, path / name, digest, progress)
+
+
+def _fault_of_file(stage: str, path: Path, digest: str, progress: Progress) -> Iterator[Fault]:
+    try:
+        reason = None if sha256_of(path) == digest else "changed"
+    except FileNotFoundError:
+        reason = "missing"
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    progress.advance()
+    if reason is not None:
+        yield Fault(stage, str(path), reason)
