@@ -162,12 +162,13 @@ def _fetch_rest(url: str, partial: Path, max_bytes: int, reporter: Reporter) -> 
 def _extent(response: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
     """Return where in the file the answer begins, and the file's full length if the server tells."""
     if response.status == 206:
-        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        part = r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)"
+        match = re.fullmatch(part, response.headers.get("Content-Range", ""))
         if match is None or int(match[1]) != have:
             raise _BrokenOffError("the server sends another part than was asked for")
         return have, None if match[2] == "*" else int(match[2])
-    length = response.headers.get("Content-Length", "")
-    return 0, int(length) if length.isdigit() else None
+    length = re.fullmatch("[0-9]{1,18}", response.headers.get("Content-Length", ""))
+    return 0, int(length[0]) if length else None
 
 
 def _read(response: BinaryIO | http.client.HTTPResponse) -> bytes:

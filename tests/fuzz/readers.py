@@ -27,6 +27,7 @@ from recam_cli.core.models.checkpoint import packed, read_state
 from recam_cli.core.models.classifier_files import load_classifier
 from recam_cli.core.models.foreign import read_foreign
 from recam_cli.core.reporter import SilentReporter
+from recam_cli.core.runs.files import sha256_of
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.lock import LOCK_NAME, locked
 from recam_cli.core.runs.run import Run
@@ -165,7 +166,11 @@ def _page_of(data: Any) -> str:
 
 
 def _read_evaluation(path: Path) -> Any:
-    (path.parent / "manifest.json").write_bytes(manifest())
+    content = json.loads(manifest())
+    for stage in ("evaluate-seeds-train", "evaluate-masks-train"):
+        for output in content["stages"][stage]["outputs"].values():
+            output["sha256"] = sha256_of(path)
+    (path.parent / "manifest.json").write_text(json.dumps(content))
     return _read_reported(path.with_name("manifest.json"))
 
 
@@ -173,7 +178,11 @@ def _read_log(path: Path) -> Any:
     from recam_cli.core.report.log import read_log
     from recam_cli.core.report.run_curves import training_curves
 
-    (path.parent / "manifest.json").write_bytes(manifest())
+    content = json.loads(manifest())
+    for stage in ("evaluate-seeds-train", "evaluate-masks-train"):
+        for output in content["stages"][stage]["outputs"].values():
+            output["sha256"] = sha256_of(path)
+    (path.parent / "manifest.json").write_text(json.dumps(content))
     run = Run.open(path.parent)
     run.cut_log("train-cls", 10_000)
     return training_curves(run, read_log(path))

@@ -154,13 +154,13 @@ def facts_hashed_anew(data: bytes, rng: Any) -> bytes:
     """Change a snapshot's facts and let the hash say so, as a snapshot of another version would."""
     from safetensors.torch import load, save
 
-    from recam_cli.core.training.snapshot_files import _digest
+    from recam_cli.core.models.tensor_digest import tensor_digest
 
     size = int.from_bytes(data[:8], "little")
     facts = m.json_part(json.loads(data[8 : 8 + size])["__metadata__"]["facts"].encode(), rng)
     text = facts.decode("utf-8", "replace")
     tensors = load(data)
-    return save(tensors, metadata={"facts": text, "sha256": _digest(tensors, text)})
+    return save(tensors, metadata={"facts": text, "sha256": tensor_digest(tensors, text)})
 
 
 def instances() -> bytes:

@@ -32,8 +32,7 @@ def arm(moment: str, at: int, number: int = signal.SIGKILL, *, within: str = "")
         calls += meant
         now = meant and calls == at
         if now and half:
-            arguments[0].flush()
-            arguments[0].truncate(os.fstat(arguments[0].fileno()).st_size // 2)
+            _halve(arguments[0])
         if now and before:
             os.kill(os.getpid(), number)
         result = original(*arguments)
@@ -42,3 +41,11 @@ def arm(moment: str, at: int, number: int = signal.SIGKILL, *, within: str = "")
         return result
 
     setattr(files, step, counted)
+
+
+def _halve(file):
+    """Leave half of what was written: of a temporary file half of all, of a log half of its last line."""
+    file.flush()
+    size, path = os.fstat(file.fileno()).st_size, Path(file.name)
+    last = 0 if path.name.endswith(files.TEMPORARY_SUFFIX) else path.read_bytes().rfind(b"\n", 0, size - 1) + 1
+    os.truncate(file.fileno(), (last + size) // 2)

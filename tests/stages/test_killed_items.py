@@ -68,7 +68,7 @@ def items(folder, stage):
     ("stage", "kills"),
     [
         ("make-seeds", [("half", 3), ("replaced", 2)]),
-        ("make-masks by cuts", [("opened", 3)]),
+        ("make-masks by cuts", [("half", 3)]),
         ("make-masks by CRF", [("synced", 4)]),
         pytest.param("make-masks by walks", [("written", 3), ("half", 2)], marks=pytest.mark.slow),
         pytest.param("train-seg's predictions", [("half", 3)], marks=pytest.mark.slow),

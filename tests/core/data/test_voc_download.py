@@ -241,11 +241,11 @@ def test_another_folder_in_the_place_is_left_alone(tmp_path, server):
 @pytest.mark.parametrize("length", ["²", "9" * 5000, "-1", "ten", ""])
 def test_lengths_that_are_no_numbers_are_passed_over(length):
     answer = SimpleNamespace(status=200, headers={"Content-Length": length})
-    assert voc_download._extent(answer, 0) == (0, None)
+    assert download._extent(answer, 0) == (0, None)
 
 
 @pytest.mark.parametrize("part", ["bytes ²-3/4", f"bytes {'9' * 5000}-1/2", "bytes 1-2/" + "9" * 5000, "bytes", ""])
 def test_parts_that_are_no_numbers_count_as_broken_off(part):
     answer = SimpleNamespace(status=206, headers={"Content-Range": part})
-    with pytest.raises(voc_download._BrokenOffError):
-        voc_download._extent(answer, 1)
+    with pytest.raises(download._BrokenOffError):
+        download._extent(answer, 1)

@@ -12,6 +12,7 @@ from torch import nn
 
 from recam_cli.core.data.transforms import Augmentation
 from recam_cli.core.errors import RunError
+from recam_cli.core.models.tensor_digest import tensor_digest
 from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.runs.run import Run
 from recam_cli.core.training.loader import TrainingImages
@@ -21,7 +22,6 @@ from recam_cli.core.training.snapshot_files import (
     DamagedError,
     Snapshot,
     SnapshotFolder,
-    _digest,
     packed,
     read_snapshot,
 )
@@ -225,7 +225,7 @@ def test_a_carried_fact_keeps_its_kind(data, tmp_path):
 def test_facts_that_are_nested_or_no_table_are_damage(tmp_path):
     for facts in ("[" * 100_000, "[]", "7", "{"):
         tensors = {"a": torch.zeros(1)}
-        data = safetensors.torch.save(tensors, metadata={"facts": facts, "sha256": _digest(tensors, facts)})
+        data = safetensors.torch.save(tensors, metadata={"facts": facts, "sha256": tensor_digest(tensors, facts)})
         (tmp_path / "s").write_bytes(data)
         with pytest.raises(DamagedError):
             read_snapshot(tmp_path / "s")
