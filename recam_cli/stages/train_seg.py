@@ -182,7 +182,7 @@ def _prepare(settings: TrainSegSettings, run: Run, reporter: Reporter) -> _Job:
     check_schedule(settings, len(images))
     held_out = _held_out(settings, reporter)
     name = STAGE + suffix
-    inputs["data"] = images.fingerprint(masks=True)
+    inputs |= {"data": images.fingerprint(), "masks": images.mask_fingerprint()}
     matter = _matter(settings, inputs)
     for_weights = {k: v for k, v in matter.items() if k not in PREDICTION_SETTINGS}
     weights = ItemFolder.open(

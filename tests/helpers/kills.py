@@ -118,7 +118,7 @@ def left_by(run: Path) -> dict[str, object]:
     log = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     log = [[(name, value) for name, value in line.items() if name not in _TIMINGS] for line in log]
     manifest = json.loads((run / "manifest.json").read_text())
-    del manifest["sha256"]  # of the timings, too
+    manifest.pop("sha256", None)  # of the timings, too
     return {"files": files, "log": log, "manifest": _untimed(manifest)}
 
 

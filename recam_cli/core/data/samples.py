@@ -66,16 +66,15 @@ class ImageSet:
             hot[row, list(sample.labels)] = 1.0
         return hot
 
-    def fingerprint(self, *, masks: bool = False) -> str:
-        """Return a hash of what the set consists of: classes, ids, labels and the images' content.
-
-        Args:
-            masks: also the masks' content.
-        """
+    def fingerprint(self) -> str:
+        """Return a hash of what the set consists of: classes, ids, labels and the images' content."""
         images = sha256_of_all(sample.image for sample in self.samples)
-        shown = sha256_of_all(s.mask for s in self.samples if s.mask is not None) if masks else []
         rows = [[s.id, list(s.labels), digest] for s, digest in zip(self.samples, images, strict=True)]
-        return fingerprint([list(self.classes), self.split, rows, shown])
+        return fingerprint([list(self.classes), self.split, rows])
+
+    def mask_fingerprint(self) -> str:
+        """Return a hash of the masks' content."""
+        return fingerprint(sha256_of_all(sample.mask for sample in self.samples if sample.mask is not None))
 
     def mask_names(self) -> tuple[str, ...]:
         """Return the names of mask values 0..K: "background" and the classes."""

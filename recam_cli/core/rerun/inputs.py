@@ -20,6 +20,9 @@ def changes_of(step: Step) -> Iterator[str]:
         where = getattr(settings, "data", settings)
         place = f"the data of {step.stage} ({where.dataset}, {where.data_root or 'default folder'}, {settings.split})"
         yield from _change(place, inputs["data"], lambda: open_dataset(where, settings.split).fingerprint())
+    if step.kind == "train-seg" and settings.labels == "truth":
+        place = f"the true masks of {step.stage}"
+        yield from _change(place, inputs.get("masks"), lambda: open_dataset(where, settings.split).mask_fingerprint())
     if step.kind == "train-cls":
         place = f"the weights {settings.weights} of {step.stage}"
         yield from _change(place, inputs.get("weights"), lambda: _weights(settings))
