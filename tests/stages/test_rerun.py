@@ -326,7 +326,7 @@ def test_parts_of_masks_that_were_made_anew_otherwise_are_left_out(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("at", "moment"), [(2, "step"), pytest.param(20, "fsync", marks=pytest.mark.slow)], ids=["step", "fsync"]
+    ("at", "moment"), [(2, "step"), pytest.param(20, "half", marks=pytest.mark.slow)], ids=["step", "fsync"]
 )
 def test_an_interrupted_repetition_goes_on_and_ends_the_same(own, at, moment):
     assert drive(own, "rerun", "run", "--run", "again", kill_at=at, moment=moment).killed
