@@ -16,3 +16,8 @@ def pytest_cmdline_main(config):
         word in config.option.markexpr.replace("not bench", "").replace("not fuzz", "") for word in ("bench", "fuzz")
     ):
         config.option.numprocesses, config.option.dist = 0, "no"
+
+
+def pytest_collection_modifyitems(items):
+    """The long files first: two processes end together then."""
+    items.sort(key=lambda item: not {"stages", "commands"} & set(item.path.parts))

@@ -159,7 +159,7 @@ def _function_of(command: Command) -> Callable[..., None]:
         inspect.Parameter(
             name,
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            annotation=Annotated[kind, typer.Argument(help=text)],
+            annotation=Annotated[kind, typer.Argument(help=text, metavar=name.upper())],
         )
         for name, (kind, text) in command.arguments.items()
     ]

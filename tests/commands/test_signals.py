@@ -37,9 +37,9 @@ def prepared(tmp_path_factory):
 @pytest.mark.parametrize(
     ("stage", "number", "code"),
     [
-        ("make-seeds", *NUMBERS[1]),
+        pytest.param("make-seeds", *NUMBERS[1], marks=pytest.mark.slow),
         ("make-masks by cuts", *NUMBERS[0]),
-        ("predict", *NUMBERS[1]),
+        pytest.param("predict", *NUMBERS[1], marks=pytest.mark.slow),
     ],
 )
 def test_a_signal_ends_an_item_stage_after_the_item_and_its_command_goes_on(prepared, tmp_path, stage, number, code):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,8 @@ def test_the_driver_notices_an_untyped_error_a_slow_reader_and_one_that_grows(mo
             kept.append(bytearray(b"x" * (20 << 20)))
             raise KeyError("untyped")
 
+    pages = Path("/proc/self/statm")  # of now: this process may have been larger before
+    monkeypatch.setattr(driver, "_peak", lambda: int(pages.read_text().split()[1]) * resource.getpagesize())
     monkeypatch.setattr(driver, "GROWTH", 50 << 20)
     row = replace(READERS["labels CSV"], make=lambda: b"valid", read=bad, seconds=-1.0)
     monkeypatch.setitem(driver.READERS, "bad", row)
