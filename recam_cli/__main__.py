@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import sys
@@ -10,6 +11,8 @@ from typing import NoReturn
 from recam_cli.core.errors import ExitCode, RecamError, one_line, without_repeatable_form
 from recam_cli.core.printable import printable
 from recam_cli.core.signals import Interrupted, raise_on_signals
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main() -> None:
@@ -31,10 +34,16 @@ def main() -> None:
         _say(f"recam: interrupted. Go on with: {_command_to_go_on()}")
         sys.exit(interruption.exit_code)
     except BrokenPipeError:
-        from recam_cli.terminal import leave_closed_pipe
-
-        leave_closed_pipe()
+        _leave_closed_pipe()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # Typer and Rich exit with 1 there
+            _leave_closed_pipe()
+        raise
     except OSError as error:
+        if error.errno in _FULL and error.filename is None:  # no file's writer said which: it is the output
+            _drop_stdout()
+            _say(f"recam: the output cannot be written: {error.strerror}. Free space")
+            sys.exit(ExitCode.BAD_RUN)
         if error.filename is None or error.strerror is None or _is_verbose():
             _unexpected(error)
         # A path that the system does not take, or keeps to others.
@@ -45,6 +54,18 @@ def main() -> None:
             _say(f"recam: {refused}")
             sys.exit(refused.exit_code)
         _unexpected(error)
+
+
+def _leave_closed_pipe() -> NoReturn:
+    from recam_cli.terminal import leave_closed_pipe
+
+    leave_closed_pipe()
+
+
+def _drop_stdout() -> None:
+    from recam_cli.terminal import drop_stdout
+
+    drop_stdout()
 
 
 def _unexpected(error: Exception) -> NoReturn:

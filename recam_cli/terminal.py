@@ -200,11 +200,11 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
 
 def leave_closed_pipe() -> NoReturn:
     """End the program in silence: the reader of stdout went away (`recam … | head`), which is no error."""
-    _drop_stdout()
+    drop_stdout()
     sys.exit(CLOSED_PIPE)
 
 
-def _drop_stdout() -> None:
+def drop_stdout() -> None:
     """Let the interpreter's own flush at exit succeed."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -226,7 +226,7 @@ def _write(text: str) -> None:
     except BrokenPipeError:
         leave_closed_pipe()
     except OSError as error:
-        _drop_stdout()
+        drop_stdout()
         raise RunError(f"the result cannot be written to stdout: {error.strerror}", remedy="Free space") from error
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -138,6 +139,18 @@ def test_a_closed_pipe_is_silent_and_exits_141(tmp_path):
         pipe = f"{command}{option} | true; exit ${{PIPESTATUS[0]}}"
         done = subprocess.run(["bash", "-c", pipe], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("arguments", ["--help", "--version", "status --help"])
+def test_help_into_a_closed_pipe_or_onto_a_full_disk_is_no_unexpected_error(arguments):
+    command = f"{sys.executable} -m recam_cli {arguments}"
+    pipe = f"{command} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", f"sleep 0.1; {pipe}"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) in ((141, ""), (0, ""))  # 0 where all was written before `true` ended
+    if Path("/dev/full").exists():
+        done = subprocess.run(["bash", "-c", f"{command} > /dev/full"], capture_output=True, text=True, check=False)
+        assert (done.returncode, "No space left on device" in done.stderr) == (4, True)
+        assert "unexpected" not in done.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
