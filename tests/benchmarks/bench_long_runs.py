@@ -19,7 +19,7 @@ import pytest
 
 from recam_cli.core.data.images import write_image, write_mask
 from tests.helpers.kills import server
-from tests.helpers.memory import tree_pss
+from tests.helpers.memory import tree_rss
 from tests.helpers.tiny_data import TINY_CLASSES, draw_photo
 from tests.helpers.tiny_run import add_segmenter, make_run
 
@@ -136,7 +136,7 @@ def _watched(folder, arguments):
         while True:
             time.sleep(0.25)
             if at["items"]:
-                here = [at["items"], tree_pss(os.getpid()), len(os.listdir("/proc/self/fd")), _processes()]  # noqa: PTH208
+                here = [at["items"], tree_rss(os.getpid()), len(os.listdir("/proc/self/fd")), _processes()]  # noqa: PTH208
                 found.setdefault(at["title"], []).append(here)
 
     terminal._PlainBar.advance = counted

@@ -6,14 +6,22 @@ import threading
 from pathlib import Path
 
 
-def tree_pss(pid):
+def tree_rss(pid):
+    """Return the bytes of a process and its descendants; a page counts for each of them.
+
+    So it does not seem to grow where one writes to pages that it shared with the process it was forked from.
+    """
+    return tree_pss(pid, "Rss:")
+
+
+def tree_pss(pid, kind="Pss:"):
     """Return the bytes of a process and its descendants; pages that several share count once."""
     total, todo = 0, [pid]
     while todo:
         process = Path(f"/proc/{todo.pop()}")
         try:
             rollup = (process / "smaps_rollup").read_text()
-            total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) * 1024
+            total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith(kind)) * 1024
             for children in process.glob("task/*/children"):
                 todo += map(int, children.read_text().split())
         except (OSError, StopIteration):  # it has ended meanwhile
