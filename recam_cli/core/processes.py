@@ -1,4 +1,4 @@
-"""What every worker process owes its parent."""
+"""Processes: what a worker owes its parent, and whether one lives."""
 
 from __future__ import annotations
 
@@ -13,6 +13,17 @@ def end_with_parent() -> None:
     A parent that is killed cannot tell its workers, and one that waits for work would wait for ever.
     """
     threading.Thread(target=_wait_for_the_end, daemon=True, name="end with parent").start()
+
+
+def is_alive(process: int) -> bool:
+    """Return whether a process of that number lives on this host."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def _wait_for_the_end() -> None:

@@ -18,7 +18,6 @@ from recam_cli.core.rerun.inputs import changes_of
 from recam_cli.core.rerun.steps import Step, kind_of, steps_of
 from recam_cli.core.runs.files import write_json
 from recam_cli.core.runs.items import differences
-from recam_cli.core.runs.lock import LOCK_NAME
 from recam_cli.core.runs.manifest import MANIFEST_NAME, Manifest, StageEntry
 from recam_cli.core.runs.run import Run
 from recam_cli.core.runs.versions import versions
@@ -167,7 +166,8 @@ def _with_inputs(steps: tuple[Step, ...], settings: RerunSettings, reporter: Rep
         RunError: data, weights or a device are not those of then, and that is not allowed.
     """
     reporter.info("Checking data and weights against the manifest")
-    changes = [change for step in steps for change in changes_of(step)]
+    hashes: dict[Any, str] = {}
+    changes = [change for step in steps for change in changes_of(step, hashes)]
     absent = {step.stage: device for step in steps if (device := _absent_device(step)) is not None}
     changes += [f"{stage} was computed on {device}, which is not here" for stage, device in absent.items()]
     changes = list(dict.fromkeys(changes))
@@ -199,9 +199,6 @@ def _done_before(path: Path, steps: tuple[Step, ...]) -> set[str]:
     if not (path / MANIFEST_NAME).is_file():
         return set()
     found = Manifest.load(path)
-    if not found.stages and {p.name for p in path.iterdir()} <= {MANIFEST_NAME, LOCK_NAME}:
-        (path / MANIFEST_NAME).unlink()  # ended before its first stage: nothing is lost
-        return set()
     done = set()
     for step in steps:
         entry = found.stages.get(step.stage)

@@ -107,18 +107,21 @@ def read_state(path: Path) -> dict[str, Tensor]:
             f"{path}: damaged weights file: its content does not match the hash in its header",
             remedy="Restore it, or make it anew",
         )
-    _require_finite(path, state)
+    if (name := not_finite(state)) is not None:
+        raise DataError(f"{path}: its tensor {name} holds NaN or infinite values", remedy="Use sound weights")
     return state
 
 
-def _require_finite(path: Path, state: Mapping[str, Tensor]) -> None:
+def not_finite(state: Mapping[str, Tensor]) -> str | None:
+    """Return the name of the first tensor that holds NaN or infinite values, or None."""
     for name, tensor in state.items():
         if not tensor.is_floating_point() or not tensor.numel():
             continue
-        values = tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+        values = tensor.detach() if tensor.dtype in (torch.float32, torch.float64) else tensor.detach().float()
         low, high = torch.aminmax(values)  # NaN shows in both
         if not math.isfinite(low + high) and not bool(values.isfinite().all()):
-            raise DataError(f"{path}: its tensor {name} holds NaN or infinite values", remedy="Use sound weights")
+            return name
+    return None
 
 
 def check_size(path: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from recam_cli.core.errors import DataError, RunError, UsageError
 from recam_cli.core.models.backbones import BACKBONES, layout_of, state_fault
-from recam_cli.core.models.checkpoint import SUFFIX, packed, read_state
+from recam_cli.core.models.checkpoint import SUFFIX, not_finite, packed, read_state
 from recam_cli.core.models.foreign import read_foreign
 from recam_cli.core.runs.files import atomic_file, sha256_of
 from recam_cli.core.runs.items import names_aside
@@ -61,7 +61,8 @@ def import_weights(
     """
     state = read_state(source) if source.suffix == SUFFIX else read_foreign(source)
     backbone = fitting_backbone(state, backbone, source)
-    _refuse_infinite(state, source)
+    if (wrong := not_finite(state)) is not None:
+        raise DataError(f"{source}: NaN or infinite numbers in {wrong[:100]}", remedy="Get the file anew")
     source_sha256 = sha256_of(source)
     about = {
         "kind": KIND,
@@ -100,12 +101,6 @@ def fitting_backbone(state: dict[str, Tensor], backbone: str | None, source: Pat
 
 def _in_common(layout: dict[str, torch.Size], state: dict[str, Tensor]) -> int:
     return sum(name in state and state[name].shape == shape for name, shape in layout.items())
-
-
-def _refuse_infinite(state: dict[str, Tensor], source: Path) -> None:
-    for name, tensor in state.items():
-        if not torch.isfinite(tensor).all():
-            raise DataError(f"{source}: NaN or infinite numbers in {name[:100]}", remedy="Get the file anew")
 
 
 def _write(path: Path, state: dict[str, Tensor], about: dict[str, Any], overwrite: bool) -> Path | None:

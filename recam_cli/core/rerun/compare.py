@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from recam_cli.core.cams.store import read_seed
 from recam_cli.core.data.images import read_mask
 from recam_cli.core.errors import RecamError
 from recam_cli.core.models.checkpoint import read_state
@@ -127,7 +127,7 @@ def _content(old: Path, new: Path) -> tuple[float | None, int]:
         if old.suffix == ".safetensors":
             return _apart(read_state(old), read_state(new)), 0
         if old.suffix == ".npz":
-            return _apart(_arrays(old), _arrays(new)), 0
+            return _apart(_of_seed(old), _of_seed(new)), 0
         if old.suffix == ".png":
             masks = read_mask(old), read_mask(new)
             same_size = masks[0].shape == masks[1].shape
@@ -137,9 +137,9 @@ def _content(old: Path, new: Path) -> tuple[float | None, int]:
     return None, 0
 
 
-def _arrays(path: Path) -> dict[str, Tensor]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+def _of_seed(path: Path) -> dict[str, Tensor]:
+    seed = read_seed(path)
+    return {"classes": torch.tensor(seed.classes), "maps": torch.tensor(seed.maps), "size": torch.tensor(seed.size)}
 
 
 def _apart(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> float | None:

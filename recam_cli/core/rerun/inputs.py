@@ -13,13 +13,18 @@ from recam_cli.core.rerun.steps import Step
 from recam_cli.core.runs.files import sha256_of
 
 
-def changes_of(step: Step) -> Iterator[str]:
-    """Yield in words what is missing or differs from what `step` was made of; other stages' files do not count."""
+def changes_of(step: Step, hashes: dict[Any, str]) -> Iterator[str]:
+    """Yield in words what is missing or differs from what `step` was made of; other stages' files do not count.
+
+    Args:
+        step: one stage to repeat.
+        hashes: of the splits that were read for other steps; this step's is added.
+    """
     settings, inputs = step.resolved.settings, step.entry.inputs
     if "data" in inputs:
         where = getattr(settings, "data", settings)
         place = f"the data of {step.stage} ({where.dataset}, {where.data_root or 'default folder'}, {settings.split})"
-        yield from _change(place, inputs["data"], lambda: open_dataset(where, settings.split).fingerprint())
+        yield from _change(place, inputs["data"], lambda: _hash_of_split(where, settings.split, hashes))
     if step.kind == "train-seg" and settings.labels == "truth":
         place = f"the true masks of {step.stage}"
         yield from _change(place, inputs.get("masks"), lambda: open_dataset(where, settings.split).mask_fingerprint())
@@ -28,6 +33,13 @@ def changes_of(step: Step) -> Iterator[str]:
         yield from _change(place, inputs.get("weights"), lambda: _weights(settings))
     if step.kind == "make-masks":
         yield from _given_networks(step)
+
+
+def _hash_of_split(where: Any, split: str, hashes: dict[Any, str]) -> str:
+    key = where.dataset, where.data_root, where.labels, where.max_pixels, split
+    if key not in hashes:
+        hashes[key] = open_dataset(where, split).fingerprint()
+    return hashes[key]
 
 
 def _given_networks(step: Step) -> Iterator[str]:

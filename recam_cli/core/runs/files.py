@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from recam_cli.core.errors import RunError
+from recam_cli.core.processes import is_alive
 
 TEMPORARY_SUFFIX = ".partial"
 _HASH_BLOCK = 1 << 20
@@ -127,7 +128,7 @@ def sweep(folder: Path) -> None:
     for place, _, names in os.walk(folder):
         for name in names:
             found = _LEFTOVER.fullmatch(name) if name.endswith(TEMPORARY_SUFFIX) else None
-            if found is not None and not _alive(int(found[1])):
+            if found is not None and not is_alive(int(found[1])):
                 with suppress(OSError):
                     (Path(place) / name).unlink(missing_ok=True)
 
@@ -254,13 +255,3 @@ def _whole_lines(file: BinaryIO) -> int:
             return begin + end + 1
         size = begin
     return 0
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -22,6 +22,7 @@ from typing import TextIO
 
 from recam_cli.core.bounded import read_json, reason_of
 from recam_cli.core.errors import RunError
+from recam_cli.core.processes import is_alive
 
 LOCK_NAME = "run.lock"
 HOLDER_NAME = "run.lock.holder"
@@ -173,13 +174,7 @@ def _lives(note: dict[str, int | str | None]) -> bool:
         return False
     if note.get("host") != socket.gethostname():
         return True
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True
-    return note.get("started") == _start_of(process)
+    return is_alive(process) and note.get("started") == _start_of(process)
 
 
 def _start_of(process: int) -> str | None:
