@@ -42,6 +42,8 @@ def step(
             for o in range(len(pairs)):
                 dy, dx = pairs[o, 0], pairs[o, 1]
                 left, right = max(0, -dx), width - max(0, dx)
+                if left >= right:  # the grid is narrower than the offset; a negative end would count from the right
+                    continue
                 # Each row as the first cells of its pairs, then as the second ones: nothing is written twice.
                 if y + dy < height:
                     there = plane[y + dy, left + dx : right + dx]

@@ -91,6 +91,15 @@ def test_the_compiled_step_is_the_one_of_tensors():
         assert torch.allclose(compiled, by_tensors, atol=1e-6)
 
 
+@pytest.mark.parametrize("width", range(1, 6))
+@pytest.mark.parametrize("height", range(1, 6))
+def test_a_grid_smaller_than_the_radius_reads_nothing_beside_its_own_scores(height, width):
+    beside = torch.full((3, 2, height, width), torch.nan)
+    beside[1] = _scores(height, width)[0]
+    transition = Transition.within(_edges(height, width))
+    assert torch.allclose(transition.step(beside[1:2]), transition.tensor_step(beside[1:2]), atol=1e-6)
+
+
 @pytest.mark.parametrize("images", [1, 2, 5])
 def test_any_number_of_threads_walks_to_the_same_bits(images, monkeypatch):
     edges, scores = _edges(64, 70, batch=images), _scores(64, 70, batch=images)
