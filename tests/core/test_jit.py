@@ -44,7 +44,7 @@ beyond(np.zeros(3))
 def checked(code: str, cache) -> subprocess.CompletedProcess[str]:
     path = cache / "checked.py"  # numba wants a file to cache by
     path.write_text(code)
-    known = os.environ | {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": os.getcwd()}
+    known = os.environ | {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(cache)}
     return subprocess.run([sys.executable, path], env=known, capture_output=True, text=True, timeout=300, check=False)
 
 
