@@ -157,7 +157,7 @@ def test_help_into_a_closed_pipe_or_onto_a_full_disk_is_no_unexpected_error(argu
 def test_signals_end_training_with_their_exit_code_and_no_orphans(tmp_path, number, code):
     root = make_custom(tmp_path / "photos", n=12)
     arguments = ["train-cls", "--dataset", "custom", "--data-root", root]
-    arguments += ["--backbone", "resnet18", "--weights", "none"]
+    arguments += ["--backbone", "mobilenet_v2", "--weights", "none"]
     arguments += ["--epochs", "500", "--crop", "64", "--batch-size", "2", "--run", tmp_path / "run"]
     process = subprocess.Popen(
         [sys.executable, "-m", "recam_cli", *map(str, arguments)],

@@ -13,7 +13,7 @@ from tests.helpers.tiny_data import draw_photo, make_custom, make_folder, make_v
 from tests.helpers.tiny_run import add_segmenter, make_run, record_classifier
 
 IDS = ("../x", "/tmp/recam-x", "..", "a\\b", "x\x1b[2Jy")
-TRAIN = ["train-cls", "--run", "run", "--backbone", "resnet18", "--weights", "none", "--workers", 0]
+TRAIN = ["train-cls", "--run", "run", "--backbone", "mobilenet_v2", "--weights", "none", "--workers", 0]
 
 
 def everything(folder):

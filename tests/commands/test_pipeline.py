@@ -12,7 +12,7 @@ from PIL import Image
 from tests.helpers.command_line import recam
 from tests.helpers.tiny_data import make_custom
 
-TRAIN = ["--backbone", "resnet18", "--weights", "none", "--epochs", "1", "--recam-epochs", "1", "--crop", "32"]
+TRAIN = ["--backbone", "mobilenet_v2", "--weights", "none", "--epochs", "1", "--recam-epochs", "1", "--crop", "32"]
 TRAIN += ["--batch-size", "2", "--recam-batch-size", "2", "--long-side", "32,48", "--workers", "0"]
 WALK = ["--irn-epochs", "1", "--irn-crop", "64", "--irn-batch-size", "2", "--walk-scale", "1"]
 SEGMENT = ["--network", "lraspp", "--epochs", "1", "--batch-size", "2", "--crop", "32", "--workers", "0", "--no-crf"]

@@ -21,10 +21,12 @@ from recam_cli.core.settings.train_seg import TrainSegSettings
 from tests.helpers.tiny_data import TINY_CLASSES, make_custom
 
 TINY_THRESHOLD = "0.3"
+SHAPES = Path(__file__).parents[2] / "checkpoints" / "recam-mobilenet_v2-shapes.safetensors"
 _TRAIN: dict[str, Any] = {
     "dataset": "custom",
-    "backbone": "resnet18",
-    "weights": "none",
+    "backbone": "mobilenet_v2",
+    "weights": str(SHAPES),
+    "seed": 6,  # every class lights up somewhere
     "epochs": 1,
     "recam_epochs": 1,
     "batch_size": 2,
@@ -82,7 +84,7 @@ def add_segmenter(run: Run, *, classes: tuple[str, ...] = TINY_CLASSES, seed: in
     """Give the run an untrained segmenter and a finished train-seg; returns the segmenter's file."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone = build_backbone("resnet18", stride=16, dilation="full")
+        backbone = build_backbone("mobilenet_v2", stride=16, dilation="full")
         segmenter = build_segmenter(
             "deeplabv2", backbone, len(classes) + 1, generator=torch.Generator().manual_seed(seed)
         )

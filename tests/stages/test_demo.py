@@ -25,7 +25,7 @@ QUICK = {
         "crop": 32,
         "long_side": (32, 48),
         "weights": "none",
-        "backbone": "resnet18",
+        "backbone": "mobilenet_v2",
     },
     "make-seeds": {"scales": (0.5,)},
     "make-masks": {"workers": 0, "threshold": "0.3"},

@@ -20,7 +20,7 @@ from tests.helpers.tiny_data import make_custom
 
 TINY = {
     "dataset": "custom",
-    "backbone": "resnet18",
+    "backbone": "mobilenet_v2",
     "weights": "none",
     "epochs": 1,
     "recam_epochs": 1,
@@ -60,7 +60,7 @@ def test_both_phases_are_written_measured_and_recorded(data, tmp_path):
     assert [line["phase"] for line in lines if "loss" in line] == ["CAM", "ReCAM"]
     classifier, classes, _ = run_classifier(run, "recam", torch.device("cpu"))
     assert list(classes) == entry.notes["classes"]
-    assert classifier.fc1.weight.shape == classifier.fc2.weight.shape == (len(classes), 512)
+    assert classifier.fc1.weight.shape == classifier.fc2.weight.shape == (len(classes), 1280)
 
 
 def test_phase_two_changes_both_heads_and_phase_one_leaves_fc2(data, tmp_path):
@@ -99,9 +99,9 @@ def test_with_bce_on_the_head_only_phase_one_leaves_the_backbone(data, tmp_path)
 def test_pretrained_statistics_stay_and_those_from_nothing_move(data, tmp_path):
     from recam_cli.core.models.torchvision_gate import torchvision
 
-    model = torchvision().models.resnet18(weights=None)
-    save_file(model.state_dict(), tmp_path / "resnet18.safetensors")
-    _train(data, tmp_path / "frozen", method="cam", weights=str(tmp_path / "resnet18.safetensors"))
+    model = torchvision().models.mobilenet_v2(weights=None)
+    save_file(model.state_dict(), tmp_path / "mobilenet_v2.safetensors")
+    _train(data, tmp_path / "frozen", method="cam", weights=str(tmp_path / "mobilenet_v2.safetensors"))
     frozen = _weights(tmp_path / "frozen" / "classifier" / "cam.safetensors")
     running = [k for k in frozen if "running_mean" in k]
     assert all(float(frozen[k].abs().max()) == 0 for k in running)
@@ -128,14 +128,14 @@ def test_nothing_is_written_when_the_data_or_weights_cannot_be_used(data, tmp_pa
     with pytest.raises(DataError, match="damaged"):
         _train(data, tmp_path / "run", weights=str(tmp_path / "w.safetensors"))
     save_file({"conv1.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(DataError, match="not weights of resnet18"):
+    with pytest.raises(DataError, match="not weights of mobilenet_v2"):
         _train(data, tmp_path / "run", weights=str(tmp_path / "other.safetensors"))
     assert not (tmp_path / "run").exists()
 
 
 def test_a_torch_file_is_not_read(data, tmp_path):
     torch.save({}, tmp_path / "w.pth")
-    with pytest.raises(DataError, match=r"recam import-weights .*w\.pth --backbone resnet18"):
+    with pytest.raises(DataError, match=r"recam import-weights .*w\.pth --backbone mobilenet_v2"):
         _train(data, tmp_path / "run", weights=str(tmp_path / "w.pth"))
     assert not (tmp_path / "run").exists()
 
