@@ -29,11 +29,14 @@ CHECKPOINTS = Path("checkpoints")
 FOREIGN_SUFFIXES = (".pth", ".pt")
 MAX_DOWNLOAD_BYTES = 1 << 30
 SHA256 = {
+    "mobilenet_v2-b0353104.pth": "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
     "resnet18-f37072fd.pth": "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
+    "resnet34-b627a593.pth": "b627a593bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f",
     "resnet50-0676ba61.pth": "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
+    "resnet101-63fe2227.pth": "63fe2227b86e8f1f2063f43a75c84d195911b6a0eace650907dd3dc62dd49a0a",
     "vgg16-397923af.pth": "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
 }
-"""Of torchvision's files; of others the name holds how it begins."""
+"""Of torchvision's files of every backbone here; should another version name another, its name holds how its hash begins."""
 
 
 @dataclass(frozen=True)
