@@ -24,7 +24,8 @@ from recam_cli.core.models.upscale import upscaled_mask
 from recam_cli.core.report.overlay import mask_overlay
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.commits import Commits
-from recam_cli.core.runs.files import fingerprint, sha256_of_all, sweep
+from recam_cli.core.runs.files import fingerprint, sha256_of_all
+from recam_cli.core.runs.leftovers import sweep
 from recam_cli.core.runs.run import Run
 from recam_cli.core.runs.variants import command, variant_suffix
 from recam_cli.core.settings.declare import as_plain

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 from recam_cli.core.runs import commits, files
+from recam_cli.core.runs.leftovers import TEMPORARY_SUFFIX
 
 MOMENTS = ("opened", "half", "written", "synced", "replaced", "folder synced")
 """The temporary file is there / holds half of the data / holds all / is on disk / has its name / and that, too, is."""
@@ -47,5 +48,5 @@ def _halve(file):
     """Leave half of what was written: of a temporary file half of all, of a log half of its last line."""
     file.flush()
     size, path = os.fstat(file.fileno()).st_size, Path(file.name)
-    last = 0 if path.name.endswith(files.TEMPORARY_SUFFIX) else path.read_bytes().rfind(b"\n", 0, size - 1) + 1
+    last = 0 if path.name.endswith(TEMPORARY_SUFFIX) else path.read_bytes().rfind(b"\n", 0, size - 1) + 1
     os.truncate(file.fileno(), (last + size) // 2)

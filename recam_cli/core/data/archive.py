@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import secrets
 import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from recam_cli.core.bounded import reason_of
 from recam_cli.core.errors import DataError
 from recam_cli.core.reporter import Progress, Reporter
+from recam_cli.core.runs.leftovers import sweep, temporary_beside
 
 MAX_MEMBERS = 200_000
 MAX_MEMBER_BYTES = 64 << 20
@@ -46,9 +46,10 @@ def extract_folder(archive: Path, inner: str, target: Path, reporter: Reporter) 
     """
     if not hasattr(tarfile, "data_filter"):  # pragma: no cover - 3.11.0 to 3.11.3
         raise DataError("this Python cannot unpack archives safely", remedy="Use Python 3.11.4 or newer")
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+    temporary = temporary_beside(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        sweep(target.parent, below=False)
         total = archive.stat().st_size
         with (
             _Capped(archive, "rb") as file,

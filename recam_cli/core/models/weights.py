@@ -8,7 +8,6 @@ those the card gives the SHA-256 of.
 from __future__ import annotations
 
 import re
-import secrets
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,8 @@ from recam_cli.core.models.checkpoint import SUFFIX, read_state
 from recam_cli.core.models.importing import import_weights
 from recam_cli.core.models.torchvision_gate import torchvision
 from recam_cli.core.reporter import Reporter, SilentReporter
-from recam_cli.core.runs.files import TEMPORARY_SUFFIX, sha256_of
+from recam_cli.core.runs.files import sha256_of
+from recam_cli.core.runs.leftovers import sweep, temporary_beside
 
 CHECKPOINTS = Path("checkpoints")
 FOREIGN_SUFFIXES = (".pth", ".pt")
@@ -36,7 +36,7 @@ SHA256 = {
     "resnet101-63fe2227.pth": "63fe2227b86e8f1f2063f43a75c84d195911b6a0eace650907dd3dc62dd49a0a",
     "vgg16-397923af.pth": "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
 }
-"""Of torchvision's files of every backbone here; should another version name another, its name holds how its hash begins."""
+"""Of torchvision's files of every backbone; should a version name other ones, the name holds how their hash begins."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,11 @@ def _download(backbone: str, folder: Path, reporter: Reporter) -> Path:
     """Bring torchvision's file, check its hash, import it, and delete it; returns the safetensors file."""
     url = str(getattr(torchvision().models, BACKBONES[backbone].reference).IMAGENET1K_V1.url)
     name = Path(url).name
-    partial = folder / f".{name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
+    partial = temporary_beside(folder / name)
     reporter.info(f"ImageNet weights of {backbone}: downloading {url}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder, below=False)
         fetch(url, partial, MAX_DOWNLOAD_BYTES, reporter)
         _check_hash(partial, url)
         return import_weights(partial, backbone, None, folder, overwrite=False, name=name).path

@@ -10,8 +10,6 @@ import errno
 import hashlib
 import json
 import os
-import re
-import secrets
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -20,13 +18,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from recam_cli.core.errors import RunError
-from recam_cli.core.processes import is_alive
+from recam_cli.core.runs.leftovers import temporary_beside
 
-TEMPORARY_SUFFIX = ".partial"
 _HASH_BLOCK = 1 << 20
 _LOG_BLOCK = 1 << 16
 _READERS = 8
-_LEFTOVER = re.compile(rf"\..+\.(\d+)-[0-9a-f]{{8}}{re.escape(TEMPORARY_SUFFIX)}")
 
 
 class Pending(NamedTuple):
@@ -43,13 +39,13 @@ _deferred: ContextVar[list[Pending] | None] = ContextVar("deferred", default=Non
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Yield a binary file that becomes `path` when the block ends without an error.
 
-    A crash between any two of the steps leaves the old file or the new one, and at most a leftover that `sweep` takes
-    away.
+    A crash between any two of the steps leaves the old file or the new one, and at most a leftover that
+    `leftovers.sweep` takes away.
 
     Raises:
         RunError: the folder cannot be written (full disk, no permission, vanished folder).
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    temporary = temporary_beside(path)
     later = _deferred.get()
     try:
         _make_folder(path.parent)
@@ -116,21 +112,6 @@ def _discard(pending: list[Pending]) -> None:
     for temporary, _ in pending:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def is_leftover(name: str) -> bool:
-    """Return whether a file of this name is what a writer that was killed leaves."""
-    return _LEFTOVER.fullmatch(name) is not None
-
-
-def sweep(folder: Path) -> None:
-    """Delete what writers that were killed left in `folder` and below; those that live keep their files."""
-    for place, _, names in os.walk(folder):
-        for name in names:
-            found = _LEFTOVER.fullmatch(name) if name.endswith(TEMPORARY_SUFFIX) else None
-            if found is not None and not is_alive(int(found[1])):
-                with suppress(OSError):
-                    (Path(place) / name).unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 
 from recam_cli.core.bounded import read_json
 from recam_cli.core.errors import RunError
-from recam_cli.core.runs.files import sweep, write_json
+from recam_cli.core.runs.files import write_json
+from recam_cli.core.runs.leftovers import sweep
 
 FINGERPRINT_NAME = ".fingerprint.json"
 _DIFFERENCES_SHOWN = 6

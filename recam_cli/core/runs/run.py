@@ -15,14 +15,8 @@ from typing import Any
 
 from recam_cli.core.bounded import parse_json
 from recam_cli.core.errors import RecamError, RunError
-from recam_cli.core.runs.files import (
-    append_line,
-    fingerprint,
-    is_leftover,
-    sha256_of,
-    sweep,
-    write_bytes,
-)
+from recam_cli.core.runs.files import append_line, fingerprint, sha256_of, write_bytes
+from recam_cli.core.runs.leftovers import is_leftover, sweep
 from recam_cli.core.runs.lock import LOCK_NAME, Lock, in_use, locked
 from recam_cli.core.runs.manifest import MANIFEST_NAME, Manifest, Output, StageEntry
 from recam_cli.core.runs.sums import write_sums

@@ -10,6 +10,7 @@ from recam_cli.core.data import archive
 from recam_cli.core.data.archive import extract_folder
 from recam_cli.core.errors import DataError
 from recam_cli.core.reporter import SilentReporter
+from tests.helpers.leftovers import left_beside
 
 INNER = "VOCdevkit/VOC2012"
 
@@ -38,6 +39,8 @@ def leftovers(folder):
 
 
 def test_the_inner_folder_becomes_the_target(tmp_path):
+    killed = left_beside(tmp_path / "data" / "VOC2012")  # by an unpacking before
+    (killed / "half").mkdir(parents=True)
     tar = write_tar(
         tmp_path / "a.tar",
         member("VOCdevkit/", type=tarfile.DIRTYPE),

@@ -15,6 +15,7 @@ from recam_cli.core.models.backbones import BACKBONES
 from recam_cli.core.models.builtin import builtin_weights, card_path
 from recam_cli.core.models.importing import import_weights
 from recam_cli.core.models.weights import find_weights
+from tests.helpers.leftovers import left_beside
 
 NAME = "mobilenet_v2"
 FILE = "mobilenet_v2-b0353104.pth"
@@ -77,7 +78,10 @@ def test_a_download_is_imported_once_and_the_torch_file_not_kept(torch_file, tmp
 
 @pytest.mark.parametrize("known_of", ["the whole hash", "how the hash begins"])
 def test_a_download_of_another_hash_is_never_read_nor_kept(torch_file, tmp_path, network, monkeypatch, known_of):
-    if known_of == "the whole hash":  # alike in all but the last digit
+    left_beside(tmp_path / FILE).write_bytes(b"half")  # of a download that was killed
+    if known_of == "how the hash begins":
+        monkeypatch.delitem(weights.SHA256, FILE)
+    else:  # alike in all but the last digit
         digest = known(monkeypatch, torch_file)
         monkeypatch.setitem(weights.SHA256, FILE, digest[:-1] + ("0" if digest[-1] != "0" else "1"))
     monkeypatch.setattr(weights, "import_weights", lambda *a, **k: pytest.fail("read"))

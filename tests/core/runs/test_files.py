@@ -12,7 +12,8 @@ import pytest
 
 from recam_cli.core.errors import ExitCode, RunError
 from recam_cli.core.runs import files
-from recam_cli.core.runs.files import append_line, atomic_file, sweep, write_bytes, write_json, write_text
+from recam_cli.core.runs.files import append_line, atomic_file, write_bytes, write_json, write_text
+from recam_cli.core.runs.leftovers import sweep
 from tests.helpers.crash import MOMENTS
 from tests.helpers.small_disk import small_disk
 
@@ -77,16 +78,6 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_rest(tmp_path):
         raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["mask.png"]
-
-
-def test_leftovers_of_the_dead_are_swept_and_those_of_the_living_stay(tmp_path):
-    (tmp_path / "seeds").mkdir()
-    dead, live = (f".a.npz.{pid}-0123abcd.partial" for pid in (999999999, os.getpid()))
-    others = ["a.npz", ".a.npz.partial", "archive.partial", ".a.npz.1x-0123abcd.partial"]
-    for name in (dead, live, *others):
-        (tmp_path / "seeds" / name).write_bytes(b"x")
-    sweep(tmp_path)
-    assert {p.name for p in (tmp_path / "seeds").iterdir()} == {live, *others}
 
 
 def test_a_full_disk_ends_with_one_line_and_what_was_written_before_stays(tmp_path):

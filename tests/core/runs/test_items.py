@@ -10,6 +10,7 @@ from recam_cli.core.runs.files import fingerprint, write_text
 from recam_cli.core.runs.items import FINGERPRINT_NAME, ItemFolder
 from recam_cli.core.runs.run import result_settings
 from recam_cli.core.settings.make_masks import MakeMasksSettings
+from tests.helpers.leftovers import left_beside
 
 OLD = {"threshold": "0.25", "refine": "crf", "scales": [1.0, 0.5]}
 
@@ -60,7 +61,7 @@ def test_files_of_the_same_settings_are_done(tmp_path):
 
 def test_a_half_written_file_is_not_done_and_cleared_away(tmp_path):
     folder = made(tmp_path / "masks", "a")
-    leftover = folder / ".b.png.999999999-0012ab34.partial"
+    leftover = left_beside(folder / "b.png")
     leftover.write_bytes(b"half")
 
     items = open_items(folder)
@@ -99,7 +100,7 @@ def test_a_tuple_is_no_other_setting_than_the_list_json_makes_of_it(tmp_path):
 
 def test_a_refusal_touches_nothing(tmp_path):
     folder = made(tmp_path / "masks", "a")
-    (folder / ".b.png.999999999-0012ab34.partial").write_bytes(b"half")
+    left_beside(folder / "b.png").write_bytes(b"half")
     before = sorted((p.name, p.read_bytes()) for p in folder.iterdir())
 
     with pytest.raises(RunError):
@@ -182,7 +183,7 @@ def test_an_image_is_done_when_it_has_both_files(tmp_path):
 
 def test_half_written_files_beside_are_cleared_away(tmp_path):
     made_pair(tmp_path, "a")
-    leftover = tmp_path / "confidence" / ".b.png.999999999-0012ab34.partial"
+    leftover = left_beside(tmp_path / "confidence" / "b.png")
     leftover.write_bytes(b"half")
 
     open_pair(tmp_path).begin()

@@ -17,6 +17,7 @@ from recam_cli.core.runs.run import Run, newest_run, result_settings, stage_fing
 from recam_cli.core.settings.declare import setting
 from recam_cli.core.settings.groups import HARDWARE, MODEL
 from recam_cli.core.settings.resolve import resolve
+from tests.helpers.leftovers import left_beside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +134,7 @@ def test_a_run_whose_training_never_finished_is_begun_anew_and_nothing_of_it_los
 
 def test_a_run_that_was_killed_before_its_first_stage_is_begun_as_if_it_were_not_there(tmp_path):
     run = Run.create(tmp_path / "run")
-    (run.path / ".manifest.json.999999999-0123abcd.partial").write_text("{")
+    left_beside(run.path / "manifest.json").write_text("{")
     (run.path / "run.lock").touch()
     again = Run.create(tmp_path / "run")
     assert (again.set_aside, again.manifest.stages) == (None, {})

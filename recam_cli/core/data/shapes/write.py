@@ -13,7 +13,8 @@ from recam_cli.core.data.shapes.objects import CLASSES
 from recam_cli.core.data.shapes.scene import render_scene
 from recam_cli.core.data.shapes.spec import GENERATOR_VERSION, ShapesSpec
 from recam_cli.core.errors import DataError, UsageError
-from recam_cli.core.runs.files import TEMPORARY_SUFFIX, write_json, write_text
+from recam_cli.core.runs.files import write_json, write_text
+from recam_cli.core.runs.leftovers import TEMPORARY_SUFFIX
 
 SPLITS = ("train", "val")
 RECORD_NAME = "shapes.json"
