@@ -70,7 +70,7 @@ def run(work: MaskWork, task: TrainTask[Net]) -> tuple[Net, Path]:
     device = choose_device(settings.device)
     name, labels_name = f"train-{kind.name}{work.suffix}", task.labels_stage + work.suffix
     start = find_start(run, resolve_backbone(run, None), task.init, work.settings.method)
-    inputs = {labels_name: run.require(labels_name).fingerprint, "weights": start.sha256 or start.origin}
+    inputs = {labels_name: run.require(labels_name).fingerprint, "weights": start.identity}
     path = kind.file(run.path, work.suffix)
     done = run.entry(name)
     serve = {stage_fingerprint(name, one, inputs) for one in (settings, *task.serves)}

@@ -124,7 +124,7 @@ def run(
     weights = find_weights(settings.backbone, settings.weights, reporter=reporter)
     classifier = _build(settings, weights, len(images.classes), device)
     run = _open_run(settings, path)
-    inputs = {"data": images.fingerprint(), "weights": weights.sha256 or weights.origin}
+    inputs = {"data": images.fingerprint(), "weights": weights.identity}
     if settings.select == "best" and held_out is not None:
         inputs["held-out data"] = held_out.fingerprint()
     precision = choose_precision(settings.precision, device)

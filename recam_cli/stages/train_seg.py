@@ -19,7 +19,7 @@ from recam_cli.core.masks.crf import check_backend
 from recam_cli.core.models.checkpoint import read_about, read_state
 from recam_cli.core.models.segment_inference import predict_masks
 from recam_cli.core.models.segmenter_files import FOLDER, load_segmenter, on_device, save_segmenter
-from recam_cli.core.models.segmenter_start import find_start, resolve_backbone, start_backbone
+from recam_cli.core.models.segmenter_start import Start, find_start, resolve_backbone, start_backbone
 from recam_cli.core.models.segmenters import build_segmenter
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.classes import require_classes
@@ -91,6 +91,7 @@ class _Job:
     inputs: dict[str, str]
     method: str
     device: torch.device
+    start: Start
     weights: ItemFolder
     predictions: ItemFolder | None
     precision: str
@@ -182,7 +183,8 @@ def _prepare(settings: TrainSegSettings, run: Run, reporter: Reporter) -> _Job:
     check_schedule(settings, len(images))
     held_out = _held_out(settings, reporter)
     name = STAGE + suffix
-    inputs |= {"data": images.fingerprint(), "masks": images.mask_fingerprint()}
+    start = find_start(run, str(settings.backbone), settings.init, method)
+    inputs |= {"data": images.fingerprint(), "masks": images.mask_fingerprint(), "weights": start.identity}
     matter = _matter(settings, inputs)
     for_weights = {k: v for k, v in matter.items() if k not in PREDICTION_SETTINGS}
     weights = ItemFolder.open(
@@ -217,6 +219,7 @@ def _prepare(settings: TrainSegSettings, run: Run, reporter: Reporter) -> _Job:
         inputs,
         method,
         device,
+        start,
         weights,
         predictions,
         precision,
@@ -310,7 +313,7 @@ def _train(job: _Job) -> None:
     aside = job.snapshots.set_aside() if job.found is None else None
     if aside is not None:
         job.reporter.info(f"Kept the snapshots of an unfinished training in {aside}")
-    start = find_start(run, str(settings.backbone), settings.init, job.method)
+    start = job.start
     backbone = start_backbone(start, int(settings.stride), settings.seed)
     generator = torch.Generator().manual_seed(settings.seed)
     segmenter = build_segmenter(

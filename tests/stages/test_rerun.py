@@ -26,7 +26,7 @@ from recam_cli.stages import evaluate, make_masks, make_seeds, rerun, train_seg
 from tests.helpers.command_line import recam
 from tests.helpers.kills import drive, left_by
 from tests.helpers.tiny_data import make_custom
-from tests.helpers.tiny_run import make_run
+from tests.helpers.tiny_run import SHAPES, make_run
 from tests.helpers.walk_run import walk
 
 BACKBONE = "mobilenet_v2"  # its files are the smallest
@@ -248,6 +248,21 @@ def test_changed_data_are_refused_unless_allowed(own):
     result = again(own, told, allow_changed=True)
     assert any("changed since" in line for line in told.said)
     assert result.failed == ("train-cls", "make-seeds")
+
+
+@pytest.mark.parametrize("begin", ["weights of the classifier", "init of the segmenter"])
+def test_weights_that_have_changed_since_are_told_by_name(tmp_path, begin):
+    start = tmp_path / "start.safetensors"
+    shutil.copyfile(SHAPES, start)
+    of_classifier = begin.endswith("classifier")
+    run = make_run(tmp_path, masks=not of_classifier, **({"weights": str(start)} if of_classifier else {}))
+    if not of_classifier:
+        flags = {"dataset": "custom", "data_root": tmp_path / "data", **SEGMENTER, "init": str(start)}
+        train_seg.run(resolve(TrainSegSettings, flags=flags), run, SilentReporter())
+    shutil.copyfile(run.path / "classifier" / "cam.safetensors", start)
+    stage = "train-cls" if of_classifier else "train-seg"
+    with pytest.raises(RunError, match=rf"the weights .*start\.safetensors of {stage} changed since"):
+        again(tmp_path)
 
 
 def test_missing_data_weights_and_devices_are_told_by_name(own):

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from recam_cli.core.data.images import read_image, read_mask, write_mask
 from recam_cli.core.errors import DataError, RunError, TrainingError, UsageError
@@ -12,12 +14,14 @@ from recam_cli.core.models.checkpoint import read_about
 from recam_cli.core.models.segment_inference import predict_image
 from recam_cli.core.models.segmenter_files import load_segmenter
 from recam_cli.core.reporter import SilentReporter
+from recam_cli.core.runs.files import sha256_of
 from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.resolve import resolve
 from recam_cli.core.settings.train_seg import TrainSegSettings
 from recam_cli.stages import train_seg
 from tests.helpers.tiny_data import TINY_CLASSES, TINY_SIZE, make_custom
+from tests.helpers.tiny_run import SHAPES
 
 TRAIN, VAL = range(4), range(4, 6)
 QUICK = {
@@ -278,6 +282,21 @@ def test_without_a_split_to_predict_it_says_so_and_trains(run, tmp_path):
 def test_settings_that_cannot_work_are_usage_errors(run, data, flags, message):
     with pytest.raises(UsageError, match=message):
         train(run, data, **flags)
+
+
+def test_a_segmenter_that_began_from_other_weights_is_not_taken_for_this_one(run, data, tmp_path):
+    start = tmp_path / "start.safetensors"
+    shutil.copyfile(SHAPES, start)
+    train(run, data, init=str(start))
+    assert Run.open(run.path).require("train-seg").inputs["weights"] == sha256_of(start)
+    assert not train(run, data, init=str(start)).trained
+
+    state = load_file(start)
+    state["features.0.0.weight"] += 1e-3
+    save_file(state, start)
+    with pytest.raises(RunError, match=r"made with other settings: weights 9fc1e17737ee → fadceb3b001f\."):
+        train(run, data, init=str(start))
+    assert train(run, data, init=str(start), overwrite=True).trained
 
 
 def test_masks_older_than_the_seeds_are_warned_of(run, data):

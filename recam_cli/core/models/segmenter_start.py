@@ -36,6 +36,11 @@ class Start:
     sha256: str | None
 
     @property
+    def identity(self) -> str:
+        """What tells these weights from others: their file's hash, or for random ones a word."""
+        return self.sha256 or self.origin
+
+    @property
     def trained(self) -> bool:
         """Whether the weights come from earlier training, so that batch norm keeps their statistics."""
         return self.state is not None or self.stages is not None

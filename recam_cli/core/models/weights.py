@@ -47,6 +47,11 @@ class PretrainedWeights:
     origin: str
     sha256: str | None = None
 
+    @property
+    def identity(self) -> str:
+        """What tells these weights from others: their file's hash, or for random ones a word."""
+        return self.sha256 or self.origin
+
 
 def find_weights(
     backbone: str, source: str, *, folder: Path = CHECKPOINTS, reporter: Reporter | None = None

@@ -8,6 +8,7 @@ from typing import Any
 from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.errors import RecamError
 from recam_cli.core.models.boundary_files import boundary_digest
+from recam_cli.core.models.segmenter_start import CLASSIFIER, WEIGHTS
 from recam_cli.core.models.weights import find_weights
 from recam_cli.core.rerun.steps import Step
 from recam_cli.core.runs.files import sha256_of
@@ -28,9 +29,11 @@ def changes_of(step: Step, hashes: dict[Any, str]) -> Iterator[str]:
     if step.kind == "train-seg" and settings.labels == "truth":
         place = f"the true masks of {step.stage}"
         yield from _change(place, inputs.get("masks"), lambda: open_dataset(where, settings.split).mask_fingerprint())
-    if step.kind == "train-cls":
-        place = f"the weights {settings.weights} of {step.stage}"
-        yield from _change(place, inputs.get("weights"), lambda: _weights(settings))
+    source = {"train-cls": "weights", "train-seg": "init"}.get(step.kind)
+    start = getattr(settings, source) if source else None
+    if start is not None and start not in (CLASSIFIER, WEIGHTS):
+        place = f"the weights {start} of {step.stage}"
+        yield from _change(place, inputs.get("weights"), lambda: find_weights(settings.backbone, start).identity)
     if step.kind == "make-masks":
         yield from _given_networks(step)
 
@@ -49,11 +52,6 @@ def _given_networks(step: Step) -> Iterator[str]:
         path = getattr(settings, f"{kind}_weights")
         if path is not None and walk is not None and kind in walk.inputs:
             yield from _change(f"{path} of {step.stage}", walk.inputs[kind], lambda d=digest, p=path: d(p))  # type: ignore[misc]
-
-
-def _weights(settings: Any) -> str:
-    found = find_weights(settings.backbone, settings.weights)
-    return found.sha256 or found.origin
 
 
 def _change(place: str, then: str | None, now: Callable[[], str]) -> Iterator[str]:

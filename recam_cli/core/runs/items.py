@@ -9,6 +9,7 @@ when it has both. Each such folder holds `.fingerprint.json`, written before its
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from recam_cli.core.runs.leftovers import sweep
 
 FINGERPRINT_NAME = ".fingerprint.json"
 _DIFFERENCES_SHOWN = 6
+_SHA256 = re.compile("[0-9a-f]{64}")
 _WORD = 100
 _ABSENT = object()
 
@@ -182,6 +184,8 @@ def _word(value: Any) -> str:
     if value is _ABSENT:
         return "(absent)"
     word = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if _SHA256.fullmatch(word):
+        return word[:12]
     return word if len(word) <= _WORD else f"{word[:_WORD]}…"
 
 
