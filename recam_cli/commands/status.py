@@ -27,6 +27,9 @@ def _execute(call: Call) -> None:
         print_table(("stage", "state", "time", "result"), rows(run), title=str(run.path))
         if verified is not None and not verified.faults:
             print_line(f"all {verified.files} files are as they were written")
+        for stage, entry in run.manifest.stages.items():
+            if entry.error and run.state(stage) == "failed":
+                print_line(f"{stage} failed: {entry.error}")
         print_line(f"next: {run.next_command()}")
 
     call.show(result, human)
@@ -43,6 +46,7 @@ def overview(run: Run) -> dict[str, Any]:
             "started": entry.started,
             "metrics": entry.metrics,
             "outdated": run.outdated(name),
+            "error": entry.error,
         }
         for name, entry in run.manifest.stages.items()
     }

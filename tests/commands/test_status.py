@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
+from tests.helpers.command_line import recam
 from tests.helpers.damage import flip_bit
 from tests.helpers.kills import drive
+from tests.helpers.tiny_data import make_custom
 from tests.helpers.tiny_run import add_segmenter, record_classifier
 
 STATUS = ("status", "--run", "run")
+DIVERGING = "train-cls --run run --dataset custom --data-root data --method cam --backbone mobilenet_v2 --weights none"
+DIVERGING = f"{DIVERGING} --epochs 3 --crop 32 --batch-size 2 --workers 0 --device cpu --lr 0.01 --lr-fc1 1e12".split()
 
 
 @pytest.fixture
@@ -51,3 +56,19 @@ def test_an_edited_manifest_ends_with_4_and_one_edited_knowingly_is_read(tmp_pat
     assert "sha256" in seal
     file.write_text("\n".join([first, *others]))
     assert drive(tmp_path, *STATUS).code == 0
+
+
+def test_after_a_nan_the_next_command_has_lower_rates_and_does_not_resume(tmp_path):
+    """Resumed, the training would meet the same NaN."""
+    make_custom(tmp_path / "data", 6)
+    failed = recam(*DIVERGING, cwd=tmp_path)
+    assert (failed.code, "Lower the learning rate" in failed.err) == (5, True)
+
+    said = "train-cls failed: CAM: the "
+    assert said in " ".join(recam("status", "--run", "run", cwd=tmp_path).out.split())
+    status = recam("status", "--run", "run", "--json", cwd=tmp_path).json
+    assert status["stages"]["train-cls"]["error"].startswith("CAM: the ")
+    program, *words = shlex.split(status["next_command"])
+    assert program == "recam" and words[: len(DIVERGING)] == DIVERGING
+    assert words[len(DIVERGING) :] == ["--lr", "0.001", "--lr-fc1", "1e+11"]
+    assert recam(*words, "--lr-fc1", "0.01", cwd=tmp_path).code == 0

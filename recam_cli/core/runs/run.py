@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 import time
@@ -35,6 +36,8 @@ _PLACES = ("data_root", "labels", "max_pixels", "download")
 
 _TRAINED_IN = {"train-cls": "classifier", "train-seg": "segmenter"}
 """Folders of the weights of trainings that can be resumed; their snapshots lie in them."""
+_NOT_FINITE = "snapshots/not-finite.safetensors"
+_RATE = re.compile(r"(\w+_)?lr(_\w+)?")
 
 
 class Run:
@@ -264,11 +267,19 @@ class Run:
         place = f"--run {shlex.quote(str(self.path))}"
         begun = self.manifest.stages.get(stage)
         folder = _TRAINED_IN.get(stage)
+        if begun is not None and self._ended_not_finite(stage):
+            own = begun.command if begun.command.startswith(f"recam {stage} ") else f"recam {stage}"
+            return " ".join([own, *_lower_rates(begun), *([] if "--run" in own else [place])])
         if begun is not None and folder is not None and any(self.path.glob(f"{folder}/snapshots/last*.safetensors")):
             return f"recam {stage} --resume {place}"
         if begun is not None and stage == STAGE_ORDER[0] and begun.command.startswith(f"recam {stage} "):
             return begun.command if "--run" in begun.command else f"{begun.command} {place}"
         return f"recam {stage} {place}"
+
+    def _ended_not_finite(self, stage: str) -> bool:
+        """Return whether a training stopped at a NaN or Inf, which it would meet again were it resumed."""
+        kept = self.path / _TRAINED_IN[stage] / _NOT_FINITE if stage in _TRAINED_IN else None
+        return kept is not None and kept.is_file() and self.state(stage) == "failed"
 
     def output_of_file(self, path: Path) -> Output:
         """Describe a written file by hash and size."""
@@ -331,6 +342,14 @@ def _as_begun(entry: StageEntry, begun: StageEntry) -> None:
     for name, source in begun.sources.items():
         if name in entry.sources and begun.settings.get(name) == entry.settings.get(name):
             entry.sources[name] = source
+
+
+def _lower_rates(entry: StageEntry) -> Iterator[str]:
+    """Yield options that make the learning rates of the phase that failed a tenth of what was recorded."""
+    second = (entry.error or "").startswith("ReCAM:")
+    for name, rate in entry.settings.items():
+        if _RATE.fullmatch(name) and name.startswith("recam_") == second and isinstance(rate, int | float) and rate > 0:
+            yield f"--{name.replace('_', '-')} {rate / 10:g}"
 
 
 def _of_no_stage(path: Path) -> bool:
