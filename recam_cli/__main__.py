@@ -17,6 +17,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def main() -> None:
     """Run `recam` and exit with a documented code."""
+    _open_closed_streams()
     raise_on_signals()
     # Idle OpenMP threads that spin long cost a busy machine most of its speed (a millisecond: two jobs on two cores ran
     # ten times slower); threads that sleep at once cost a quiet one about a sixth. They spin for about as long as
@@ -54,6 +55,13 @@ def main() -> None:
             _say(f"recam: {refused}")
             sys.exit(refused.exit_code)
         _unexpected(error)
+
+
+def _open_closed_streams() -> None:
+    """Lead standard streams that the caller closed (`>&-`) to nowhere; else the next file opened has their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))  # the lowest free one
 
 
 def _leave_closed_pipe() -> NoReturn:

@@ -153,6 +153,18 @@ def test_help_into_a_closed_pipe_or_onto_a_full_disk_is_no_unexpected_error(argu
         assert "unexpected" not in done.stderr
 
 
+def test_closed_streams_change_no_result_and_no_file_takes_their_place(tmp_path):
+    root = make_custom(tmp_path / "photos")
+    command = f"{sys.executable} -m recam_cli check-data --dataset custom --data-root {root}"
+    for closed, (shown, told) in {"<&-": (True, True), ">&-": (False, True), "2>&-": (True, False)}.items():
+        done = subprocess.run(["bash", "-c", f"{command} {closed}"], capture_output=True, text=True, check=False)
+        assert (done.returncode, bool(done.stdout), bool(done.stderr)) == (0, shown, told)
+    everything = subprocess.run(["bash", "-c", f"{command} <&- >&- 2>&-; exit $?"], check=False)
+    assert everything.returncode == 0
+    wrong = subprocess.run(["bash", "-c", f"{command}/none >&-"], capture_output=True, text=True, check=False)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (3, 1)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_training_with_their_exit_code_and_no_orphans(tmp_path, number, code):
     root = make_custom(tmp_path / "photos", n=12)
