@@ -14,7 +14,7 @@ import typer
 
 from recam_cli.commands import COMMANDS
 from recam_cli.core.settings.declare import Setting, as_plain, settings_of
-from recam_cli.core.settings.groups import DataSettings
+from recam_cli.core.settings.groups import START_WORDS, DataSettings
 from recam_cli.core.settings.presets import PRESETS, preset_values
 from recam_cli.core.settings.resolve import Resolved, read_config, resolve
 from recam_cli.terminal import TerminalReporter, print_json
@@ -100,7 +100,7 @@ class Call:
             run=from_run,
             config_name=str(path or "config file"),
         )
-        resolved = _with_absolute_root(resolved)
+        resolved = _with_absolute_paths(resolved)
         if self.values["print_config"]:
             _print_config(self.command.name, resolved)
             raise typer.Exit
@@ -242,11 +242,19 @@ def _default_dataset(cls: type[Any]) -> str:
     return str(known["dataset"].default) if "dataset" in known else ""
 
 
-def _with_absolute_root(resolved: Resolved[S]) -> Resolved[S]:
-    """Make paths of the data set absolute, so that later stages find it from anywhere."""
+_INPUT_PATHS = ("data_root", "labels", "label_file", "irn_weights", "psa_weights")
+_WORDS_OR_PATHS = ("weights", "init", "irn_init", "psa_init")
+
+
+def _with_absolute_paths(resolved: Resolved[S]) -> Resolved[S]:
+    """Make paths of what is read absolute, so that later stages and `rerun` find it from anywhere."""
     settings: Any = resolved.settings
-    values = {name: getattr(settings, name, None) for name in ("data_root", "labels", "label_file")}
-    changes = {name: value.absolute() for name, value in values.items() if isinstance(value, Path)}
+    values = {name: getattr(settings, name, None) for name in (*_INPUT_PATHS, *_WORDS_OR_PATHS)}
+    changes: dict[str, Any] = {name: value.absolute() for name, value in values.items() if isinstance(value, Path)}
+    for name in _WORDS_OR_PATHS:
+        value = values[name]
+        if isinstance(value, str) and value not in START_WORDS and Path(value).is_file():
+            changes[name] = str(Path(value).absolute())
     return Resolved(dataclasses.replace(settings, **changes), resolved.sources)
 
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from recam_cli.core.cams.reactivation import reactivate, reactivation_loss
 from recam_cli.core.data.check import check_image_set, open_checked
-from recam_cli.core.data.registry import fetch, open_dataset
+from recam_cli.core.data.registry import data_root, fetch, open_dataset
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.data.transforms import Augmentation
 from recam_cli.core.errors import DataError, UsageError
@@ -134,7 +134,8 @@ def run(
     if run.set_aside is not None:
         reporter.info(f"Kept what the unfinished training left in {run.set_aside}")
     reporter.info(f"Run {run.path}: {len(images)} images, {len(images.classes)} classes, weights: {weights.origin}")
-    begun = Resolved(replace(settings, resume=False), resolved.sources)
+    # The place, where it was found by itself, too: later stages look from another folder.
+    begun = Resolved(replace(settings, resume=False, data_root=data_root(settings).absolute()), resolved.sources)
     with run.stage(STAGE, begun, inputs=inputs, device=str(device), seconds_before=seconds_of(found)) as entry:
         minutes = settings.snapshot_every
         snapshots = Snapshots(

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.helpers.command_line import recam
 from tests.helpers.tiny_data import make_custom
+from tests.helpers.tiny_run import SHAPES
 
 TRAIN = ["--backbone", "mobilenet_v2", "--weights", "none", "--epochs", "1", "--recam-epochs", "1", "--crop", "32"]
 TRAIN += ["--batch-size", "2", "--recam-batch-size", "2", "--long-side", "32,48", "--workers", "0"]
@@ -72,6 +73,22 @@ def test_masks_and_predictions_are_palette_pngs_of_their_images_size(place):
                 assert mask.mode == "P"
                 assert mask.size == photo.size
                 assert np.asarray(mask).max() <= 3
+
+
+def test_later_stages_find_data_and_weights_from_any_folder(tmp_path):
+    """The data set lies at its default place, and the weights are named by a relative path."""
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    make_custom(home / "data" / "custom", 6)
+    elsewhere.mkdir()
+    shutil.copyfile(SHAPES, home / "start.safetensors")
+    quick = ["--epochs", 1, "--batch-size", 2, "--crop", 32, "--workers", 0, "--device", "cpu"]
+    begin = ["--backbone", "mobilenet_v2", "--weights", "start.safetensors", "--method", "cam"]
+    assert recam("train-cls", "--run", "run", "--dataset", "custom", *begin, *quick, cwd=home).code == 0
+    assert recam("make-seeds", "--run", "../home/run", "--scales", 1, cwd=elsewhere).code == 0
+    assert recam("make-masks", "--run", "../home/run", "--refine", "none", "--threshold", 0.3, cwd=elsewhere).code == 0
+    segment = ["train-seg", "--run", "../home/run", "--network", "lraspp", "--stride", 16, "--init", "weights"]
+    trained = recam(*segment, *quick, cwd=elsewhere)
+    assert (trained.code, [p.name for p in elsewhere.iterdir()]) == (0, []), trained.err
 
 
 def test_stages_repeated_make_nothing_new(place):

@@ -32,7 +32,7 @@ METRICS_NAME = "metrics.jsonl"
 SCORABLE_NOTE = "scorable"
 """Note of train-seg: whether the images it predicted have true masks."""
 _UNFINISHED = "unfinished-"
-_PLACES = ("data_root", "labels", "max_pixels", "download")
+_PLACES = ("data_root", "labels", "max_pixels", "download", "init")
 
 _TRAINED_IN = {"train-cls": "classifier", "train-seg": "segmenter"}
 """Folders of the weights of trainings that can be resumed; their snapshots lie in them."""
@@ -310,8 +310,8 @@ def stage_fingerprint(name: str, settings: Any, inputs: Mapping[str, str]) -> st
 def result_settings(settings: Any, inputs: Mapping[str, str]) -> dict[str, Any]:
     """Return what a stage's files depend on, JSON-ready by name.
 
-    These are the settings outside the Hardware and Output panels, and the stage's inputs. Where the data lie does not
-    matter, their content does, which comes in as the input "data".
+    These are the settings outside the Hardware and Output panels, and the stage's inputs. Where the data and initial
+    weights lie does not matter, their content does, which comes in as the inputs "data" and "weights".
     """
     known = settings_of(type(settings))
     plain = as_plain(settings)

@@ -15,6 +15,9 @@ SCHEDULE = "Schedule"
 HARDWARE = "Hardware"
 OUTPUT = "Output"
 
+START_WORDS = ("classifier", "weights", "imagenet", "builtin", "none")
+"""What initial weights can be but a file."""
+
 DatasetName = Literal["custom", "voc", "folder", "shapes"]
 
 
