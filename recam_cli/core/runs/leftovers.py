@@ -9,7 +9,6 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -29,36 +28,30 @@ def temporary_beside(path: Path) -> Path:
 
 def is_leftover(name: str) -> bool:
     """Return whether a file or folder of this name is what a writer that was killed leaves."""
-    return _NAME.fullmatch(name) is not None
+    return name.endswith(TEMPORARY_SUFFIX) and _NAME.fullmatch(name) is not None
 
 
 def sweep(folder: Path, *, below: bool = True) -> None:
     """Delete what writers that were killed left in `folder` and, if `below`, deeper; those that live keep their own."""
     for place, folders, names in os.walk(folder):
-        for name in (*names, *_leftovers(folders)):
+        for name in filter(is_leftover, (*names, *folders)):
             path = Path(place) / name
-            if not _is_left(path):
-                continue
-            with suppress(OSError):
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
-        if not below:
-            break
+            if _is_abandoned(path):
+                _delete(path)
+        folders[:] = [name for name in folders if below and not is_leftover(name)]
 
 
-def _leftovers(folders: list[str]) -> Iterator[str]:
-    """Yield those of the folders that are leftovers, which need no visit."""
-    found = [name for name in folders if is_leftover(name)]
-    folders[:] = [name for name in folders if name not in found]
-    yield from found
+def _delete(path: Path) -> None:
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
-def _is_left(path: Path) -> bool:
-    found = _NAME.fullmatch(path.name) if path.name.endswith(TEMPORARY_SUFFIX) else None
-    if found is None:
-        return False
+def _is_abandoned(path: Path) -> bool:
+    found = _NAME.fullmatch(path.name)
+    assert found is not None
     if found[1] == _host():
         return not is_alive(int(found[2]))
     try:
