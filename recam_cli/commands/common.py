@@ -146,7 +146,7 @@ def register(app: typer.Typer, command: Command) -> None:
     summary = COMMANDS[command.name]
     paragraphs = [summary, *([command.details] if command.details else [])]
     if command.examples:
-        paragraphs += ["Examples:", *command.examples]
+        paragraphs.append("\n".join(("\bExamples:", *(f"  {example}" for example in command.examples))))
     help_text = "\n\n".join(_escaped(paragraph) for paragraph in paragraphs)
     app.command(command.name, help=help_text, short_help=summary)(function)
 
