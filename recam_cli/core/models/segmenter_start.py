@@ -26,19 +26,14 @@ class Start:
         state: torchvision's state dict, or None.
         stages: state dict of a `Backbone` of ours, or None; with neither the weights are random.
         origin: where they came from, for people.
-        sha256: of the file they came from, if any.
+        identity: what tells them from others: their file's hash, or for random ones a word.
     """
 
     backbone: str
     state: dict[str, Tensor] | None
     stages: dict[str, Tensor] | None
     origin: str
-    sha256: str | None
-
-    @property
-    def identity(self) -> str:
-        """What tells these weights from others: their file's hash, or for random ones a word."""
-        return self.sha256 or self.origin
+    identity: str
 
     @property
     def trained(self) -> bool:
@@ -85,7 +80,7 @@ def find_start(run: Run, backbone: str, init: str, method: str) -> Start:
                 remedy="Name others with --init",
             )
     found = find_weights(backbone, source)
-    return Start(backbone, found.state, None, found.origin, found.sha256)
+    return Start(backbone, found.state, None, found.origin, found.identity)
 
 
 def start_backbone(start: Start, stride: int, seed: int) -> Backbone:
