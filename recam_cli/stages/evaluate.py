@@ -110,6 +110,7 @@ def _score_run(resolved: Resolved[EvaluateSettings], run: Run, reporter: Reporte
     if fault is not None:
         reporter.warn(fault)
     pairs = source.pairs(images)
+    source.check(run, pairs)
     name = f"{settings.of}{source.suffix}-{source.split}"
     stage = f"evaluate-{name}"
     with run.stage(stage, resolved, inputs=source.inputs(run)) as entry:

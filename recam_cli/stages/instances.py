@@ -53,9 +53,7 @@ def run(work: MaskWork, *, net: BoundaryNet, masks: Path, floor: float, inputs: 
     )
     device = choose_device(settings.device)
     with run.stage(name, Resolved(settings, work.resolved.sources), inputs=inputs, device=str(device)) as entry:
-        moved = folder.begin()
-        if moved is not None:
-            work.reporter.info(f"Moved the instance maps of other settings to {moved}")
+        moved = folder.begin(work.reporter)
         todo = [sample for sample in images if not folder.done(sample.id)]
         read = read_batches(todo, settings.walk_batch_size, max_pixels=settings.max_pixels, workers=work.workers)
         with Commits() as commits, work.reporter.track("Instances", len(images)) as progress:

@@ -22,6 +22,7 @@ from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
 from recam_cli.core.runs.sums import sums_hash
 from recam_cli.core.runs.variants import command, require_variant, resolve_method, variant_suffix
+from recam_cli.core.runs.verify import check_items
 from recam_cli.core.settings.declare import part_of, settings_of
 from recam_cli.core.settings.irn import walk_kind
 from recam_cli.core.settings.make_masks import CutSettings, MakeMasksSettings, MasksSettings, PsaMasksSettings
@@ -118,9 +119,7 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
         beside=run.path / f"{CONFIDENCE}{work.suffix}",
     )
     with run.stage(name, Resolved(recorded, resolved.sources), inputs=inputs, device=work.crf_device) as entry:
-        moved = folder.begin()
-        if moved is not None:
-            reporter.info(f"Moved the masks of other settings to {moved}")
+        moved = folder.begin(reporter)
         if threshold is None or cut is None:
             threshold = cut = _choose(given, work)
         entry.notes |= threshold.notes()
@@ -161,7 +160,7 @@ def _prepare(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter
     _require_same_images(images, made, command(run, "make-seeds", suffix))
     seeds = run.path / f"seeds{suffix}"
     _require_seeds(images, seeds, command(run, "make-seeds", suffix))
-    inputs["seeds"] = _content_of_seeds(made, images, seeds)
+    inputs["seeds"] = _content_of_seeds(run, suffix, images, seeds)
     return MaskWork(Resolved(settings, resolved.sources), run, reporter, images, suffix, seeds, inputs)
 
 
@@ -246,17 +245,22 @@ def _require_seeds(images: ImageSet, seeds: Path, remedy: str) -> None:
             raise RunError(f"{seeds}: no seed of image {sample.id} of split {images.split}", remedy=f"Run: {remedy}")
 
 
-def _content_of_seeds(made: StageEntry, images: ImageSet, seeds: Path) -> str:
-    """Return a hash of the seeds; where they are not as make-seeds left them, each is looked at first.
+def _content_of_seeds(run: Run, suffix: str, images: ImageSet, seeds: Path) -> str:
+    """Return a hash of the seeds, after checking that those of `images` are what make-seeds wrote.
 
     Raises:
-        DataError: one is damaged, or of other labels.
+        RunError: one has changed since.
+        DataError: the run notes no hashes of them, and one is damaged, or of other labels.
     """
-    content = sums_hash(sorted(seeds.glob("*.npz")))
-    noted = made.outputs.get("seeds")
-    if noted is None or noted.sha256 != content:
+    stage, content = "make-seeds" + suffix, sums_hash(sorted(seeds.glob("*.npz")))
+    noted = run.require(stage).outputs.get("seeds")
+    if noted is None:
         for sample in images:
             read_seed_of(sample, seeds)
+    elif noted.sha256 != content:
+        files = [seeds / f"{sample.id}.npz" for sample in images]
+        remedy = f"Restore it, or make it anew: {command(run, 'make-seeds', suffix)}"
+        check_items(run, stage, "seeds", files, remedy=remedy)
     return content
 
 

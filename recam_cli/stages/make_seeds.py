@@ -90,9 +90,7 @@ def run(resolved: Resolved[MakeSeedsSettings], run: Run, reporter: Reporter) -> 
         suffix=".npz",
     )
     with run.stage(name, Resolved(settings, resolved.sources), inputs=inputs, device=str(device)) as entry:
-        moved = folder.begin()
-        if moved is not None:
-            reporter.info(f"Moved the seeds of other settings to {moved}")
+        moved = folder.begin(reporter)
         made = _make_all(settings, images, folder, classifier.backbone, classifier.seed_weights(kind), reporter)
         output = run.output_of_folder(folder.path, "*.npz")
         entry.outputs[FOLDER] = output

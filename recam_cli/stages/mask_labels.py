@@ -71,7 +71,7 @@ def run(work: MaskWork, task: LabelTask) -> Labels:
     job = LabelJob(work.seeds, folder.path, task.rule, work.settings.max_pixels)
     recorded = Resolved(settings, work.resolved.sources)
     with run.stage(name, recorded, inputs=inputs, device=work.crf_device) as entry:
-        folder.begin()
+        folder.begin(work.reporter)
         undecided, objects = _make_all(job, work, folder)
         entry.metrics |= {"images": len(work.images), "undecided": undecided, "objects": objects}
         entry.notes |= {**task.figures, "crf": f"{work.settings.crf} on {work.crf_device}"}

@@ -174,7 +174,8 @@ class MaskWork:
         """Return the entry of a part that was made to its end with the same settings, whose files are all there."""
         entry = self.run.entry(stage)
         same = entry is not None and entry.fingerprint == folder.fingerprint and not folder.holds_others
-        return entry if same and all(folder.done(sample.id) for sample in self.images) else None
+        whole = same and all(folder.done(sample.id) for sample in self.images) and not folder.changed
+        return entry if whole else None
 
     def seeds_in(self, folder: Path, progress: Progress | None = None) -> Iterator[Seed]:
         """Read the seeds of the split in `folder` one at a time."""

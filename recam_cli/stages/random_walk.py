@@ -77,7 +77,7 @@ def run(work: MaskWork, guide: Guide) -> Path:
         reporter.info(f"Walked seeds: kept {folder.path}")
         return folder.path
     with run.stage(name, Resolved(settings, work.resolved.sources), inputs=inputs, device=str(device)) as entry:
-        folder.begin()
+        folder.begin(reporter)
         todo = [sample for sample in images if not folder.done(sample.id)]
         read = read_batches(todo, settings.walk_batch_size, max_pixels=settings.max_pixels, workers=work.workers)
         with Commits() as commits, reporter.track("Random walk", len(images)) as progress:

@@ -24,11 +24,12 @@ from recam_cli.core.models.segmenters import build_segmenter
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.classes import require_classes
 from recam_cli.core.runs.commits import Commits
-from recam_cli.core.runs.files import fingerprint
+from recam_cli.core.runs.files import fingerprint, sha256_of
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import SCORABLE_NOTE, Run, result_settings
 from recam_cli.core.runs.variants import command, require_variant, resolve_method, trained_method, variant_suffix
+from recam_cli.core.runs.verify import check_items
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.core.settings.train_seg import PREDICTION_SETTINGS, TrainSegSettings
 from recam_cli.core.training.loader import TrainingImages
@@ -97,6 +98,7 @@ class _Job:
     precision: str
     identity: dict[str, Any]
     found: Snapshot | None
+    damage: str | None
 
     @property
     def snapshots(self) -> SnapshotFolder:
@@ -134,14 +136,13 @@ def run(resolved: Resolved[TrainSegSettings], run: Run, reporter: Reporter) -> T
     settled = Resolved(replace(job.settings, resume=False), resolved.sources)
     before = (seconds_of(job.found) or 0.0) if job.settings.resume else None
     with run.stage(job.name, settled, inputs=job.inputs, device=str(job.device), seconds_before=before) as entry:
-        moved = job.weights.begin()
-        if moved is not None:
-            reporter.info(f"Moved the segmenter of other settings to {moved}")
+        moved = job.weights.begin(reporter)
+        if job.damage is not None:
+            reporter.warn(f"{job.path} {job.damage}: it is kept in {job.weights.set_aside(job.settings.network)}")
         trained = not job.weights.done(job.settings.network)
         if trained:
             _train(job)
         else:
-            read_state(job.path)  # refuses what has been damaged since
             reporter.info(f"Kept {job.path}: it was trained with these settings")
         job.unfinished.unlink(missing_ok=True)
         about = read_about(job.path)
@@ -176,9 +177,7 @@ def _prepare(settings: TrainSegSettings, run: Run, reporter: Reporter) -> _Job:
     images = open_dataset(settings.data, settings.split)
     if masks is not None:
         require_classes(run, "train-cls", images.classes, images.root)
-    images = (
-        images.with_masks() if masks is None else _with_pseudo_masks(images, masks, command(run, "make-masks", suffix))
-    )
+    images = images.with_masks() if masks is None else _with_pseudo_masks(images, masks, run, suffix)
     _check_sizes(images, settings.max_pixels)
     check_schedule(settings, len(images))
     held_out = _held_out(settings, reporter)
@@ -225,7 +224,33 @@ def _prepare(settings: TrainSegSettings, run: Run, reporter: Reporter) -> _Job:
         precision,
         identity,
         found,
+        _damage_of(settings, run, name, weights),
     )
+
+
+def _damage_of(settings: TrainSegSettings, run: Run, name: str, weights: ItemFolder) -> str | None:
+    """Return in words what is wrong with a segmenter of these settings that is there; None where nothing is.
+
+    Raises:
+        RunError: something is, and --overwrite is off.
+    """
+    path, entry = weights.file(settings.network), run.entry(name)
+    if not weights.done(settings.network) or weights.holds_others:
+        return None
+    noted = entry.outputs.get(FOLDER) if entry is not None else None
+    if noted is not None and run.path / noted.path == path and noted.sha256 != sha256_of(path):
+        damage = f"has changed since {name} wrote it"
+    else:
+        try:
+            read_state(path)
+            return None
+        except DataError as error:
+            damage = error.message.removeprefix(f"{path}: ")
+    if not settings.overwrite:
+        raise RunError(
+            f"{path} {damage}", remedy="Restore it, or add --overwrite, which keeps it aside and trains another one"
+        )
+    return damage
 
 
 def _found(
@@ -275,12 +300,20 @@ def _matter(settings: TrainSegSettings, inputs: dict[str, str]) -> dict[str, Any
     return {k: v for k, v in result_settings(settings, inputs).items() if k != "label_file"}
 
 
-def _with_pseudo_masks(images: ImageSet, folder: Path, remedy: str) -> ImageSet:
-    samples = tuple(replace(sample, mask=folder / f"{sample.id}.png") for sample in images)
-    missing = [s.id for s in samples if s.mask is not None and not s.mask.is_file()]
+def _with_pseudo_masks(images: ImageSet, folder: Path, run: Run, suffix: str) -> ImageSet:
+    """Return the images with their pseudo masks.
+
+    Raises:
+        RunError: one is missing, or has changed since it was made.
+    """
+    stage, again = "make-masks" + suffix, command(run, "make-masks", suffix)
+    masks = {sample.id: folder / f"{sample.id}.png" for sample in images}
+    missing = [name for name, mask in masks.items() if not mask.is_file()]
     if missing:
-        raise RunError(f"{folder}: no mask of image {missing[0]} of split {images.split}", remedy=f"Run: {remedy}")
-    return replace(images, samples=samples)
+        raise RunError(f"{folder}: no mask of image {missing[0]} of split {images.split}", remedy=f"Run: {again}")
+    remedy = f"Make it anew: {again}; edited masks train as true masks of a data set of your own (--labels truth)"
+    check_items(run, stage, "masks", masks.values(), remedy=remedy)
+    return replace(images, samples=tuple(replace(sample, mask=masks[sample.id]) for sample in images))
 
 
 def _check_sizes(images: ImageSet, max_pixels: int) -> None:
@@ -360,8 +393,11 @@ def _predict(job: _Job, entry: StageEntry, *, anew: bool) -> tuple[int, int]:
     folder, held_out, settings = job.predictions, job.held_out, job.settings
     if folder is None or held_out is None:
         return 0, 0
-    folder.begin()
-    todo: list[Sample] = [s for s in held_out if anew or not folder.done(s.id)]
+    folder.begin(job.reporter)
+    if anew:  # those of an earlier training would be kept, should this be killed before the last
+        for sample in held_out:
+            folder.file(sample.id).unlink(missing_ok=True)
+    todo: list[Sample] = [sample for sample in held_out if not folder.done(sample.id)]
     segmenter, _ = load_segmenter(job.path, job.device)
     read = read_batches(todo, settings.predict_batch_size, max_pixels=settings.max_pixels, workers=settings.workers)
     with Commits() as commits, job.reporter.track(f"Predicting {held_out.split}", len(todo)) as progress:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from recam_cli.core.cams.store import Seed, write_seed
 from recam_cli.core.models.backbones import build_backbone
 from recam_cli.core.models.segmenter_files import save_segmenter
 from recam_cli.core.models.segmenters import build_segmenter
@@ -78,6 +79,14 @@ def evaluate_run(run: Run, **flags: Any) -> None:
     if flags.get("of", "seeds") != "seeds":
         del data["thresholds"]
     evaluate.run(resolve(EvaluateSettings, flags={**data, **flags}), run, SilentReporter())
+
+
+def put_seed(run: Path, image: str, seed: Seed) -> None:
+    """Give an image another seed, as if make-seeds had written it."""
+    write_seed(run / "seeds" / f"{image}.npz", seed)
+    there = Run.open(run)
+    there.manifest.stages["make-seeds"].outputs["seeds"] = there.output_of_folder(run / "seeds", "*.npz")
+    there.manifest.save(run)
 
 
 def add_segmenter(run: Run, *, classes: tuple[str, ...] = TINY_CLASSES, seed: int = 0) -> Path:

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from recam_cli.core.cams.store import Seed, read_seed, write_seed
+from recam_cli.core.cams.store import Seed, read_seed
 from recam_cli.core.data.images import read_mask
 from recam_cli.core.errors import DataError, RunError, UsageError
 from recam_cli.core.models.checkpoint import read_state
@@ -18,7 +18,7 @@ from recam_cli.core.settings.make_masks import MakeMasksSettings
 from recam_cli.core.settings.resolve import resolve
 from recam_cli.stages import make_masks
 from tests.helpers.tiny_data import TINY_CLASSES
-from tests.helpers.tiny_run import make_run
+from tests.helpers.tiny_run import make_run, put_seed
 
 FOLDERS = ("confident", "irn", "walked", "masks")
 
@@ -158,7 +158,7 @@ def test_another_rate_trains_anew(run_copy):
 def test_an_image_without_label_has_an_empty_map(run_copy):
     data, path = run_copy
     seed = read_seed(path / "seeds" / "img_002.npz")
-    write_seed(path / "seeds" / "img_002.npz", Seed(seed.classes[:0], seed.maps[:0], seed.size))
+    put_seed(path, "img_002", Seed(seed.classes[:0], seed.maps[:0], seed.size))
 
     make(data, path, instances=True, walk_beta=4)
 

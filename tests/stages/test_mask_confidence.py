@@ -214,6 +214,7 @@ def test_overwriting_moves_masks_and_their_confidence_together(run):
 def test_a_damaged_confidence_of_a_kept_mask_names_the_remedy(run):
     make(run)
     (run.path / "confidence" / "img_001.png").write_bytes(b"torn")
+    (run.path / "confidence" / ".png.sha256").unlink()  # by which it would be known as changed, and made anew
 
     with pytest.raises(DataError, match=r"confidence/img_001\.png: .*Delete it and run: recam make-masks"):
         make(run)

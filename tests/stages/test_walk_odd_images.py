@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recam_cli.core.cams.store import Seed, read_seed, write_seed
+from recam_cli.core.cams.store import Seed, read_seed
 from recam_cli.core.data.custom import open_custom
 from recam_cli.core.data.images import read_mask
 from recam_cli.core.errors import DataError, RunError
@@ -17,7 +17,7 @@ from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.make_masks import MakeMasksSettings
 from recam_cli.core.settings.resolve import resolve
 from recam_cli.stages import make_masks
-from tests.helpers.tiny_run import make_run
+from tests.helpers.tiny_run import make_run, put_seed
 
 SMALL = {"irn_epochs": 1, "irn_batch_size": 2, "irn_crop": 32, "irn_radius": 3, "psa_epochs": 1, "psa_crop": 32}
 WALKS = [
@@ -57,7 +57,7 @@ def replace_image(tiny, name, height, width):
     Image.fromarray(pixels).save(file)
     classes = read_seed(path / "seeds" / f"{name}.npz").classes
     maps = generator.random((len(classes), -(-height // 4), -(-width // 4)), dtype=np.float32)
-    write_seed(path / "seeds" / f"{name}.npz", Seed(classes, maps, (height, width)))
+    put_seed(path, name, Seed(classes, maps, (height, width)))
     run = Run.open(path)
     run.manifest.stages["make-seeds"].inputs["data"] = open_custom(data, "train").fingerprint()
     run.manifest.save(path)
@@ -68,7 +68,7 @@ def test_images_one_pixel_wide_and_images_without_label_get_masks_too(tiny, flag
     replace_image(tiny, "img_000", 1, 40)
     replace_image(tiny, "img_001", 37, 1)
     seed = read_seed(tiny[0] / "seeds" / "img_002.npz")
-    write_seed(tiny[0] / "seeds" / "img_002.npz", Seed(seed.classes[:0], seed.maps[:0], seed.size))
+    put_seed(tiny[0], "img_002", Seed(seed.classes[:0], seed.maps[:0], seed.size))
 
     result = make(tiny, **flags)
 
@@ -92,7 +92,7 @@ def test_a_missing_seed_is_told_before_any_work(tiny, flags):
 def test_a_seed_of_another_size_is_refused_by_image_and_masks_stay(tiny, flags):
     before = {file.name: file.read_bytes() for file in (tiny[0] / "masks").glob("*.png")}
     seed = read_seed(tiny[0] / "seeds" / "img_001.npz")
-    write_seed(tiny[0] / "seeds" / "img_001.npz", Seed(seed.classes, seed.maps[:, :2, :2], (8, 8)))
+    put_seed(tiny[0], "img_001", Seed(seed.classes, seed.maps[:, :2, :2], (8, 8)))
     with pytest.raises(DataError, match=r"img_001.*(?:8×8|8, 8)"):
         make(tiny, **flags)
     assert {file.name: file.read_bytes() for file in (tiny[0] / "masks").glob("*.png")} == before
@@ -102,6 +102,6 @@ def test_a_seed_of_another_size_is_refused_by_image_and_masks_stay(tiny, flags):
 def test_a_seed_of_a_class_the_image_lacks_is_refused_by_image(tiny, flags):
     seed = read_seed(tiny[0] / "seeds" / "img_001.npz")
     other = np.array([k for k in range(3) if k not in seed.classes.tolist()][:1])
-    write_seed(tiny[0] / "seeds" / "img_001.npz", Seed(other, seed.maps[:1], seed.size))
+    put_seed(tiny[0], "img_001", Seed(other, seed.maps[:1], seed.size))
     with pytest.raises(DataError, match="img_001: its seed maps class id"):
         make(tiny, **flags)

@@ -14,6 +14,7 @@ from recam_cli.core.metrics.result import Chosen
 from recam_cli.core.metrics.score_files import Pair
 from recam_cli.core.runs.run import Run
 from recam_cli.core.runs.variants import command, variant_suffix
+from recam_cli.core.runs.verify import check_items
 
 Of = Literal["seeds", "masks", "segmentation"]
 
@@ -24,6 +25,8 @@ CHOSEN_NOTE = "threshold_chosen"
 
 _CHOSEN: tuple[Chosen, ...] = ("given", "label-free", "swept with ground truth")
 _MADE_BY = {"seeds": "make-seeds", "masks": "make-masks", "segmentation": "train-seg"}
+_NOTED_AS = {"seeds": "seeds", "masks": "masks", "segmentation": "predictions"}
+"""Their name in the entry of the stage that makes them."""
 _SPLIT_SETTING = {"seeds": "split", "masks": "split", "segmentation": "predict_split"}
 _SCORED_AS = {"train_aug": "train"}
 """The published figures of VOC's seeds and masks are those of train, although train_aug is trained on."""
@@ -102,6 +105,17 @@ class Source:
                 remedy=f"Run: {self.command}",
             )
         return pairs
+
+    def check(self, run: Run, pairs: Sequence[Pair]) -> None:
+        """Check that the files are what the stage wrote, where the run records one.
+
+        Raises:
+            RunError: one has changed since.
+        """
+        if run.entry(self.stage) is not None:
+            files = [pair.prediction for pair in pairs]
+            remedy = f"Restore it, or make it anew: {self.command}"
+            check_items(run, self.stage, _NOTED_AS[self.of], files, remedy=remedy)
 
     def with_confidence(self, pairs: Sequence[Pair]) -> list[Pair]:
         """Return the pairs of masks with their confidence, where that is there."""

@@ -17,8 +17,10 @@ from typing import Any
 
 from recam_cli.core.bounded import read_json
 from recam_cli.core.errors import RunError
+from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.files import write_json
 from recam_cli.core.runs.leftovers import sweep
+from recam_cli.core.runs.sums import changed_items, files_of_items
 
 FINGERPRINT_NAME = ".fingerprint.json"
 _DIFFERENCES_SHOWN = 6
@@ -74,14 +76,17 @@ class ItemFolder:
         items._refuse_others()
         return items
 
-    def begin(self) -> Path | None:
-        """Make the folder ready: clear half-written files, move files of other settings aside, note the
-        settings.
+    def begin(self, reporter: Reporter) -> Path | None:
+        """Make the folder ready: clear half-written files, move what does not belong to it aside, note the settings.
 
-        The folder beside goes with it. Where only that one holds files of other settings, as after a kill or a move by
-        hand, it is moved aside alone, and its files are made anew.
+        Files of other settings go aside as a whole, and of these settings those that are not what was written, by the
+        folder's list of hashes; both is told. The folder beside goes with it. Where only that one holds files of other
+        settings, as after a kill or a move by hand, it is moved aside alone, and its files are made anew.
 
         Call it inside `Run.stage`, whose lock keeps other processes off the folder.
+
+        Args:
+            reporter: is told what was moved.
 
         Returns:
             Where files of other settings were moved (`<folder>.old-<n>`), or None.
@@ -94,6 +99,7 @@ class ItemFolder:
             for folder in self._folders:
                 sweep(folder)
             moved = self._move_aside()
+            changed, kept = self._set_changed_aside()
         except OSError as error:
             raise RunError(
                 f"{self.path}: cannot be made ready: {error.strerror}",
@@ -103,6 +109,13 @@ class ItemFolder:
             if _noted(folder).get("fingerprint") != self.fingerprint:
                 note = {"fingerprint": self.fingerprint, "settings": dict(self.settings)}
                 write_json(folder / FINGERPRINT_NAME, note)
+        if moved is not None:
+            reporter.info(f"Moved the {self.describe} of other settings to {moved}")
+        if changed:
+            reporter.warn(
+                f"{len(changed)} of the {self.describe} in {self.path} are not as they were written, {changed[0]} for "
+                f"one: they are kept in {kept}, and made anew"
+            )
         return moved
 
     def file(self, item: str) -> Path:
@@ -112,6 +125,18 @@ class ItemFolder:
     def done(self, item: str) -> bool:
         """Return whether the file of image id `item` is there, and the one beside; files appear whole."""
         return all((folder / f"{item}{self.suffix}").is_file() for folder in self._folders)
+
+    def set_aside(self, item: str) -> Path:
+        """Move the file of `item` to `<folder>.old-<n>`; return that folder."""
+        target = names_aside([self.path])[self.path]
+        target.mkdir()
+        self.file(item).rename(target / self.file(item).name)
+        return target
+
+    @property
+    def changed(self) -> bool:
+        """Whether a file is not what was written, by the folder's list of hashes, which a finished stage leaves."""
+        return any(changed_items(folder) for folder in self._folders)
 
     @property
     def holds_others(self) -> bool:
@@ -151,6 +176,18 @@ class ItemFolder:
         for folder, target in names.items():
             folder.rename(target)
         return names.get(self.path)
+
+    def _set_changed_aside(self) -> tuple[list[str], Path | None]:
+        """Move the files of items that are not what was written aside; return these items, and where they lie then."""
+        changed = sorted({item for folder in self._folders for item in changed_items(folder)})
+        if not changed:
+            return [], None
+        names = names_aside(self._folders)
+        for folder, target in names.items():
+            target.mkdir()
+            for path in files_of_items(folder, changed):
+                path.rename(target / path.name)
+        return changed, names[self.path]
 
 
 def _noted(folder: Path) -> dict[str, Any]:

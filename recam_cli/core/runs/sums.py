@@ -6,6 +6,7 @@ The manifest holds the list's own hash, and so vouches for every file without na
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from recam_cli.core.errors import RunError
@@ -46,10 +47,31 @@ def sums_hash(files: list[Path]) -> str:
     return _hash_of(_text(files, sha256_of_all(files)))
 
 
+def changed_items(folder: Path) -> set[str]:
+    """Return the names, without suffix, of files in `folder` that are not what one of the folder's lists says."""
+    changed: set[str] = set()
+    for path, suffix in _lists(folder):
+        listed = {folder / name: digest for name, digest in _read(path).items() if Path(name).name == name}
+        there = [file for file in listed if file.is_file()]
+        digests = zip(there, sha256_of_all(there), strict=True)
+        changed |= {file.name.removesuffix(suffix) for file, digest in digests if listed[file] != digest}
+    return changed
+
+
+def files_of_items(folder: Path, items: Iterable[str]) -> Iterator[Path]:
+    """Yield the files in `folder` of these names, with the suffix of one of the folder's lists."""
+    suffixes = [suffix for _, suffix in _lists(folder)]
+    yield from (path for item in items for s in suffixes if (path := folder / f"{item}{s}").is_file())
+
+
 def find_sums(folder: Path, sha256: str) -> dict[str, str] | None:
     """Return the hashes by file name of the folder's list with the given hash, or None where there is no such list."""
-    lists = (path for path in folder.glob(f".*{LIST_SUFFIX}") if path.is_file())
-    return next((_read(path) for path in lists if sha256_of(path) == sha256), None)
+    return next((_read(path) for path, _ in _lists(folder) if sha256_of(path) == sha256), None)
+
+
+def _lists(folder: Path) -> list[tuple[Path, str]]:
+    """Return the folder's lists, each with the suffix of the files in it."""
+    return [(path, path.name.removesuffix(LIST_SUFFIX)) for path in folder.glob(f".*{LIST_SUFFIX}") if path.is_file()]
 
 
 def _text(files: list[Path], digests: list[str]) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from recam_cli.core.errors import CheckError, RunError
 from recam_cli.core.reporter import Progress, Reporter
-from recam_cli.core.runs.files import sha256_of
+from recam_cli.core.runs.files import sha256_of, sha256_of_all
 from recam_cli.core.runs.manifest import Output
 from recam_cli.core.runs.run import Run
 from recam_cli.core.runs.sums import find_sums
@@ -42,6 +42,35 @@ def verified_file(run: Run, stage: str, output: str, *, remedy: str) -> tuple[Pa
     if digest != noted.sha256:
         raise RunError(f"{path} has changed since {stage} wrote it", remedy=remedy)
     return path, digest
+
+
+def check_items(run: Run, stage: str, output: str, files: Iterable[Path], *, remedy: str) -> None:
+    """Check that files, one per image, are what a finished stage wrote, by the hashes it listed.
+
+    Args:
+        run: the run.
+        stage: the stage, which has finished.
+        output: the name in its entry of the folder of these files; where it notes none, or another one, nothing is
+            checked.
+        files: those that are going to be read.
+        remedy: what to do where one has changed.
+
+    Raises:
+        RunError: one has changed since, or is not of this stage.
+    """
+    noted = run.require(stage).outputs.get(output)
+    if noted is None or noted.sha256 is None:
+        return
+    folder, files = run.path / noted.path, list(files)
+    if any(file.parent != folder for file in files):  # of a split that was predicted before
+        return
+    sums = find_sums(folder, noted.sha256)
+    if sums is None:
+        raise RunError(f"{folder}: the list of its files' hashes is missing or has changed", remedy=remedy)
+    changed = [f for f, digest in zip(files, sha256_of_all(files), strict=True) if sums.get(f.name) != digest]
+    if changed:
+        more = f", and so have {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise RunError(f"{changed[0]} has changed since {stage} wrote it{more}", remedy=remedy)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from recam_cli.core.errors import ExitCode, RunError
+from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.runs.files import fingerprint, write_text
 from recam_cli.core.runs.items import FINGERPRINT_NAME, ItemFolder
 from recam_cli.core.runs.run import result_settings
@@ -26,14 +27,14 @@ def open_pair(root: Path, settings=OLD, *, overwrite=False) -> ItemFolder:
 
 
 def made_pair(root: Path, *items: str, settings=OLD) -> None:
-    open_pair(root, settings).begin()
+    open_pair(root, settings).begin(SilentReporter())
     for item in items:
         for folder in ("confidence", "masks"):
             write_text(root / folder / f"{item}.png", f"{folder} of {item}")
 
 
 def made(folder: Path, *items: str, settings=OLD) -> Path:
-    open_items(folder, settings).begin()
+    open_items(folder, settings).begin(SilentReporter())
     for item in items:
         write_text(folder / f"{item}.png", item)
     return folder
@@ -43,7 +44,7 @@ def test_the_settings_are_noted_before_the_first_file(tmp_path):
     items = open_items(tmp_path / "masks")
     assert not (tmp_path / "masks").exists()
 
-    assert items.begin() is None
+    assert items.begin(SilentReporter()) is None
 
     note = json.loads((tmp_path / "masks" / FINGERPRINT_NAME).read_text())
     assert note == {"fingerprint": fingerprint(OLD), "settings": OLD}
@@ -53,7 +54,7 @@ def test_files_of_the_same_settings_are_done(tmp_path):
     folder = made(tmp_path / "masks", "a", "b.c")
 
     items = open_items(folder)
-    items.begin()
+    items.begin(SilentReporter())
 
     assert [items.done(i) for i in ("a", "b.c", "b", "c")] == [True, True, False, False]
     assert items.file("b.c") == folder / "b.c.png"
@@ -65,7 +66,7 @@ def test_a_half_written_file_is_not_done_and_cleared_away(tmp_path):
     leftover.write_bytes(b"half")
 
     items = open_items(folder)
-    items.begin()
+    items.begin(SilentReporter())
 
     assert not items.done("b")
     assert not leftover.exists()
@@ -117,7 +118,7 @@ def test_overwrite_moves_the_old_files_aside_and_keeps_them(tmp_path):
         new = {"threshold": value}
         items = open_items(folder, new, overwrite=True)
         assert items.done("a"), "nothing is moved before begin"
-        moved = items.begin()
+        moved = items.begin(SilentReporter())
         assert moved == tmp_path / f"masks.old-{serial}"
         assert not items.done("a")
         write_text(folder / "a.png", value)
@@ -132,7 +133,7 @@ def test_overwrite_keeps_files_of_the_same_settings(tmp_path):
 
     items = open_items(folder, overwrite=True)
 
-    assert items.begin() is None
+    assert items.begin(SilentReporter()) is None
     assert items.done("a")
 
 
@@ -140,7 +141,7 @@ def test_a_folder_noted_but_still_empty_takes_any_settings(tmp_path):
     folder = made(tmp_path / "masks")
     new = {"threshold": "0.3"}
 
-    assert open_items(folder, new).begin() is None
+    assert open_items(folder, new).begin(SilentReporter()) is None
 
     assert json.loads((folder / FINGERPRINT_NAME).read_text())["settings"] == new
 
@@ -177,7 +178,7 @@ def test_an_image_is_done_when_it_has_both_files(tmp_path):
 
     items = open_pair(tmp_path)
 
-    assert items.begin() is None
+    assert items.begin(SilentReporter()) is None
     assert [items.done(i) for i in "abcd"] == [True, False, False, False]
 
 
@@ -186,17 +187,17 @@ def test_half_written_files_beside_are_cleared_away(tmp_path):
     leftover = left_beside(tmp_path / "confidence" / "b.png")
     leftover.write_bytes(b"half")
 
-    open_pair(tmp_path).begin()
+    open_pair(tmp_path).begin(SilentReporter())
 
     assert not leftover.exists()
 
 
 def test_both_folders_are_moved_aside_under_one_number(tmp_path):
     made(tmp_path / "masks", "a")  # as a version without the folder beside left it
-    open_items(tmp_path / "masks", {"threshold": "0.3"}, overwrite=True).begin()
+    open_items(tmp_path / "masks", {"threshold": "0.3"}, overwrite=True).begin(SilentReporter())
     made_pair(tmp_path, "a", settings={"threshold": "0.3"})
 
-    moved = open_pair(tmp_path, {"threshold": "0.4"}, overwrite=True).begin()
+    moved = open_pair(tmp_path, {"threshold": "0.4"}, overwrite=True).begin(SilentReporter())
 
     assert moved == tmp_path / "masks.old-2"
     assert (tmp_path / "masks.old-2" / "a.png").read_text() == "masks of a"
@@ -218,7 +219,7 @@ def test_a_move_that_was_killed_halfway_is_ended_under_the_same_number(tmp_path)
     made_pair(tmp_path, "a")
     (tmp_path / "confidence").rename(tmp_path / "confidence.old-1")
 
-    moved = open_pair(tmp_path, {"threshold": "0.3"}, overwrite=True).begin()
+    moved = open_pair(tmp_path, {"threshold": "0.3"}, overwrite=True).begin(SilentReporter())
 
     assert moved == tmp_path / "masks.old-1"
     assert not open_pair(tmp_path, {"threshold": "0.3"}).done("a")
@@ -231,7 +232,7 @@ def test_files_beside_of_other_settings_never_pair_with_the_masks(tmp_path):
 
     items = open_pair(tmp_path)
 
-    assert items.begin() is None
+    assert items.begin(SilentReporter()) is None
     assert not items.done("a")
     assert (tmp_path / "confidence.old-1" / "a.png").read_text() == "confidence of a"
     assert (tmp_path / "masks" / "a.png").read_text() == "a"

@@ -8,7 +8,7 @@ import pytest
 
 from recam_cli.core.errors import ExitCode, RunError
 from recam_cli.core.runs.files import sha256_of
-from recam_cli.core.runs.sums import find_sums, write_sums
+from recam_cli.core.runs.sums import changed_items, files_of_items, find_sums, write_sums
 from tests.helpers.damage import flip_bit
 
 
@@ -63,3 +63,26 @@ def test_a_file_made_anew_is_listed_as_it_is(folder):
     os.utime(folder / "a.png", ns=(later, later))
     second = write(folder)
     assert second != first and (find_sums(folder, second) or {})["a.png"] == sha256_of(folder / "a.png")
+
+
+def test_items_that_are_not_what_their_list_says_are_found_by_name(folder):
+    assert changed_items(folder) == set()
+    for name in ("a", "b b", "c.d"):
+        (folder / f"{name}.json").write_text(name)
+    write(folder)
+    write_sums(folder, sorted(folder.glob("[!.]*.json")), ".json")
+    assert changed_items(folder) == set()
+
+    (folder / "b b.png").write_bytes(b"other")
+    (folder / "c.d.json").write_text("other")
+    (folder / "a.png").unlink()  # one that is missing has not changed: it is made anew anyway
+    (folder / "new.png").write_bytes(b"not listed")
+    assert changed_items(folder) == {"b b", "c.d"}
+    assert {path.name for path in files_of_items(folder, ["b b", "c.d"])} == {"b b.png", "b b.json", "c.d.json"}
+
+
+def test_a_list_leads_to_no_file_elsewhere(tmp_path):
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "a.png").write_bytes(b"elsewhere")
+    (tmp_path / "masks" / ".png.sha256").write_text(f"{'0' * 64}  ../a.png\n{'0' * 64}  {tmp_path / 'a.png'}\n")
+    assert changed_items(tmp_path / "masks") == set()
