@@ -112,9 +112,10 @@ class ItemFolder:
         if moved is not None:
             reporter.info(f"Moved the {self.describe} of other settings to {moved}")
         if changed:
+            some = f"{changed[0]}{', …' if len(changed) > 1 else ''}"
             reporter.warn(
-                f"{len(changed)} of the {self.describe} in {self.path} are not as they were written, {changed[0]} for "
-                f"one: they are kept in {kept}, and made anew"
+                f"{self.path}: {len(changed)} of the {self.describe} changed since they were written ({some}): "
+                f"kept in {kept}, and made anew"
             )
         return moved
 
