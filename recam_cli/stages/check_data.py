@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recam_cli.core.data.check import CheckReport, read_and_check, sort_problems
+from recam_cli.core.data.check_cache import require_cache
 from recam_cli.core.data.problems import Problem
 from recam_cli.core.data.registry import available_splits, data_root, fetch
 from recam_cli.core.data.samples import ImageSet
@@ -92,9 +93,12 @@ def run(resolved: Resolved[CheckDataSettings], reporter: Reporter) -> CheckDataR
     A split that cannot be read at all (no such list, no label file) is one of the problems.
 
     Raises:
+        UsageError: the file that results are to be remembered in is something else.
         DataError: there is no data set at the place named, or no split in it.
     """
     settings = resolved.settings
+    if settings.cache is not None:
+        require_cache(settings.cache)
     if settings.download:
         fetch(settings, reporter)
     root = data_root(settings)

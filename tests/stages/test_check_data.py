@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +81,35 @@ def test_a_cache_makes_the_second_check_decode_nothing(tmp_path, monkeypatch):
     first = check_data(root, cache=tmp_path / "checked.json")
     monkeypatch.setattr(check, "check_files", None)
     assert check_data(root, cache=tmp_path / "checked.json") == first
+
+
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0photograph", b"bus\ncat\n", b"{}", b'{"key": "k", "files": {}}'])
+def test_a_file_that_is_no_cache_is_refused_before_the_check_and_stays(tmp_path, monkeypatch, content):
+    root = make_custom(tmp_path / "set")
+    monkeypatch.setattr(check, "check_files", None)
+    mine = tmp_path / "mine"
+    mine.write_bytes(content)
+    with pytest.raises(UsageError, match=r"--cache .*mine holds something other than remembered results"):
+        check_data(root, cache=mine)
+    assert mine.read_bytes() == content
+
+
+def test_a_folder_or_device_is_refused_as_a_cache(tmp_path):
+    root = make_custom(tmp_path / "set")
+    for place in (root, Path("/dev/null")):
+        with pytest.raises(UsageError, match=f"--cache {place}: "):
+            check_data(root, cache=place)
+
+
+def test_a_damaged_or_older_cache_is_replaced_and_so_is_an_empty_file(tmp_path):
+    root, cache = make_custom(tmp_path / "set"), tmp_path / "checked.json"
+    check_data(root, cache=cache)
+    whole = cache.read_bytes()
+    older = json.dumps({"key": "0" * 16, "files": {}}, indent=2).encode()
+    for content in (whole[:100], older, b""):
+        cache.write_bytes(content)
+        check_data(root, cache=cache)
+        assert cache.read_bytes() == whole
 
 
 def test_no_data_set_and_no_split_are_errors_of_their_own(tmp_path):

@@ -1,26 +1,51 @@
 """Remembered results of the check, so that files which did not change are not decoded again.
 
 One JSON file. A result counts as long as size and modification time of the photograph and the mask are the
-same, and the check's own settings too. A damaged or foreign file counts as empty.
+same, and the check's own settings too. A damaged file counts as empty; one that is no cache is not to be replaced by
+one (`require_cache`).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-from recam_cli.core.bounded import read_json
+from recam_cli.core.bounded import read_json, require_plain
 from recam_cli.core.data.check_files import FileCheck
 from recam_cli.core.data.problems import Problem
-from recam_cli.core.errors import RunError
+from recam_cli.core.errors import RunError, UsageError
 from recam_cli.core.runs.files import fingerprint, write_text
 
 CHECK_VERSION = 1
-_MAX_BYTES = 1 << 30
 """Raised when the check changes, so that older results no longer count."""
+_MAX_BYTES = 1 << 30
+_BEGINNING = re.compile(rb'\s*\{\s*"key"\s*:\s*"[0-9a-f]{16}"\s*,\s*"files"\s*:')
+"""Of every cache, of older versions and other settings too, whatever damage follows."""
 
 Stamp = list[int] | None
+
+
+def require_cache(path: Path) -> None:
+    """Pass if a cache may be written to `path`: nothing is there, an empty file, or a cache, whole or damaged.
+
+    Raises:
+        UsageError: something else is there, which would be lost, or it cannot be read.
+    """
+    try:
+        empty = require_plain(path) == 0
+        with path.open("rb") as file:
+            ours = empty or _BEGINNING.match(file.read(256)) is not None
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(f"--cache {path}: {error.strerror}", remedy="Choose another file") from error
+    if not ours:
+        raise UsageError(
+            f"--cache {path} holds something other than remembered results, and would be replaced",
+            remedy="Choose another file, or move that one away",
+        )
 
 
 class CheckCache:
