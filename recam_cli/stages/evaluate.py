@@ -15,12 +15,15 @@ from recam_cli.core.metrics.sweep import threshold_grid
 from recam_cli.core.metrics.table import confusion_table, coverage_table, csv_text, rows_of
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.classes import require_classes
-from recam_cli.core.runs.files import write_json, write_text
+from recam_cli.core.runs.files import json_bytes, text_bytes
+from recam_cli.core.runs.result_folder import ResultFolder
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.evaluate import EvaluateSettings
 from recam_cli.core.settings.resolve import Resolved
 
 EVALUATION_FOLDER = "evaluation"
+_FOLDERS = "folders"
+"""What is scored where no run is, and the name of its files."""
 
 
 def run(resolved: Resolved[EvaluateSettings], run: Run | None, reporter: Reporter) -> EvaluateResult:
@@ -36,7 +39,7 @@ def run(resolved: Resolved[EvaluateSettings], run: Run | None, reporter: Reporte
         masks with confidence `-coverage.csv`.
 
     Raises:
-        UsageError: settings that contradict each other.
+        UsageError: settings that contradict each other, or the folder named holds another file of one of the names.
         DataError: true masks that are missing, or files that do not fit them.
         RunError: no run, or a run without the seeds, masks or predictions of an image of the split.
     """
@@ -85,6 +88,9 @@ def _given_threshold(settings: EvaluateSettings) -> float | None:
 
 
 def _score_folders(settings: EvaluateSettings, pred_dir: Path, truth_dir: Path, reporter: Reporter) -> EvaluateResult:
+    folder = None if settings.out is None else ResultFolder.at(settings.out, None)
+    if folder is not None:
+        folder.require_free(_names(_FOLDERS, _FOLDERS))
     classes = read_classes(settings.classes) if settings.classes else None
     pairs, unused = folder_pairs(pred_dir, truth_dir, settings.id_list)
     if unused:
@@ -96,14 +102,17 @@ def _score_folders(settings: EvaluateSettings, pred_dir: Path, truth_dir: Path, 
     if classes is None:
         confusion = confusion.trimmed()
         classes = tuple(str(value) for value in range(1, confusion.num_values))
-    result = EvaluateResult("folders", None, "run", len(pairs), ("background", *classes), confusion)
+    result = EvaluateResult(_FOLDERS, None, "run", len(pairs), ("background", *classes), confusion)
     _require_pixels(result, truth_dir)
-    return result if settings.out is None else _written(result, settings.out, "folders")
+    return result if folder is None else _written(result, folder, _FOLDERS)
 
 
 def _score_run(resolved: Resolved[EvaluateSettings], run: Run, reporter: Reporter) -> EvaluateResult:
     settings = resolved.settings
     source = Source.find(run, settings.of, settings.method, settings.split)
+    name = f"{settings.of}{source.suffix}-{source.split}"
+    folder = ResultFolder.at(settings.out or run.path / EVALUATION_FOLDER, run.path)
+    folder.require_free(_names(name, settings.of))
     images = _open_images(settings, source.split)
     require_classes(run, source.stage if settings.of == "segmentation" else "train-cls", images.classes, images.root)
     fault = source.fault(run)
@@ -111,13 +120,12 @@ def _score_run(resolved: Resolved[EvaluateSettings], run: Run, reporter: Reporte
         reporter.warn(fault)
     pairs = source.pairs(images)
     source.check(run, pairs)
-    name = f"{settings.of}{source.suffix}-{source.split}"
     stage = f"evaluate-{name}"
     with run.stage(stage, resolved, inputs=source.inputs(run)) as entry:
         score = _score_seeds if settings.of == "seeds" else _score_masks
         result = score(settings, run, source, images, pairs, reporter)
         _require_pixels(result, images.root)
-        result = _written(result, settings.out or run.path / EVALUATION_FOLDER, name)
+        result = _written(result, folder, name)
         entry.metrics = {**result.summary(), "per_class": result.as_dict()["per_class"]}
         entry.outputs = {path.name: run.output_of_file(path) for path in result.files}
     run.log(stage=stage, **result.summary())
@@ -220,14 +228,17 @@ def _require_pixels(result: EvaluateResult, where: Path) -> None:
         )
 
 
-def _written(result: EvaluateResult, folder: Path, name: str) -> EvaluateResult:
+def _names(name: str, of: str) -> list[str]:
+    """Return the names of the files that scores may become."""
+    ends = (".json", ".csv", "-confusion.csv", *(("-coverage.csv",) if of == "masks" else ()))
+    return [f"{name}{end}" for end in ends]
+
+
+def _written(result: EvaluateResult, folder: ResultFolder, name: str) -> EvaluateResult:
     """Write the figures as JSON, the table and the raw counts as CSV; return `result` with its `files`."""
-    figures, table, counts = (folder / f"{name}{end}" for end in (".json", ".csv", "-confusion.csv"))
-    files = [figures, table, counts]
-    write_json(figures, result.as_dict())
-    write_text(table, csv_text(rows_of(result)))
-    write_text(counts, csv_text(confusion_table(result)))
+    tables = [rows_of(result), confusion_table(result)]
     if result.coverage is not None:
-        files.append(folder / f"{name}-coverage.csv")
-        write_text(files[-1], csv_text(coverage_table(result.coverage)))
-    return replace(result, files=tuple(files))
+        tables.append(coverage_table(result.coverage))
+    contents = [json_bytes(result.as_dict()), *(text_bytes(csv_text(table)) for table in tables)]
+    files = folder.write(dict(zip(_names(name, result.of), contents, strict=False)))
+    return replace(result, files=files)

@@ -31,7 +31,8 @@ from recam_cli.core.report.run_figures import (
 )
 from recam_cli.core.report.run_sheet import RunSheet
 from recam_cli.core.reporter import Reporter
-from recam_cli.core.runs.files import write_bytes, write_text
+from recam_cli.core.runs.files import text_bytes
+from recam_cli.core.runs.result_folder import ResultFolder
 from recam_cli.core.runs.run import METRICS_NAME, Run
 from recam_cli.core.runs.versions import versions
 from recam_cli.core.settings.report import ReportSettings
@@ -65,28 +66,28 @@ def run(resolved: Resolved[ReportSettings], run: Run, reporter: Reporter) -> Rep
     Pictures that cannot be made, e.g. because the data set has moved, are warned of and left out.
 
     Raises:
+        UsageError: the folder named holds another file of one of the names.
         RunError: the run has no finished train-cls, its log or an evaluation is damaged, or the folder cannot be
             written.
     """
     run.require("train-cls")
     settings = resolved.settings
-    folder = settings.out or run.path
+    folder = ResultFolder.at(settings.out or run.path, run.path)
+    folder.require_free((PAGE, CURVES, SHEET))
     with run.stage(OWN_STAGE, resolved) as entry:
         sheets = _sheets(settings, run, reporter)
         scored = evaluations(run)
         curves = [*training_curves(run, read_log(run.path / METRICS_NAME)), *threshold_pictures(scored)]
         curves += coverage_pictures(scored)
         all_curves = [*curves, *class_pictures(run, scored)]
-        write_text(folder / PAGE, render_report(_page(run, scored, curves, sheets)))
-        written = [folder / PAGE]
+        contents = {PAGE: text_bytes(render_report(_page(run, scored, curves, sheets)))}
         if all_curves:
-            write_bytes(folder / CURVES, png_bytes(stacked(all_curves)))
-            written.append(folder / CURVES)
+            contents[CURVES] = png_bytes(stacked(all_curves))
         if sheets:
-            write_bytes(folder / SHEET, png_bytes(stack(sheets)))
-            written.append(folder / SHEET)
-        entry.outputs = {path.name: run.output_of_file(path) for path in written}
-    return ReportResult(folder / PAGE, folder / CURVES if all_curves else None, folder / SHEET if sheets else None)
+            contents[SHEET] = png_bytes(stack(sheets))
+        written = {path.name: path for path in folder.write(contents)}
+        entry.outputs = {name: run.output_of_file(path) for name, path in written.items()}
+    return ReportResult(written[PAGE], written.get(CURVES), written.get(SHEET))
 
 
 def _page(run: Run, scored: list[Evaluation], curves: list[Picture], sheets: list[np.ndarray]) -> ReportData:

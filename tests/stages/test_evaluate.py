@@ -155,6 +155,19 @@ def test_results_go_to_out_when_given(seeded, tmp_path):
     assert not (seeded.run.path / "evaluation").exists()
 
 
+def test_own_files_in_the_folder_named_stay_and_earlier_results_are_replaced(seeded, tmp_path):
+    seeded.evaluate(out=tmp_path / "mine", threshold="0.1")
+    assert seeded.evaluate(out=tmp_path / "mine", threshold="0.4").files[0].parent == tmp_path / "mine"
+    table = tmp_path / "mine" / "seeds-train-confusion.csv"
+    table.write_text("mine")
+    before = {path: path.read_bytes() for path in table.parent.iterdir()}
+    entry = Manifest.load(seeded.run.path).stages["evaluate-seeds-train"]
+    with pytest.raises(UsageError, match=r"seeds-train-confusion\.csv is there and is not as recam wrote it"):
+        seeded.evaluate(out=tmp_path / "mine", threshold="0.2")
+    assert {path: path.read_bytes() for path in table.parent.iterdir()} == before
+    assert Manifest.load(seeded.run.path).stages["evaluate-seeds-train"] == entry
+
+
 def test_the_plain_cam_of_a_recam_run_lies_beside_and_is_named_so(bench):
     bench.record("train-cls", settings={"method": "recam"})
     bench.seeds = write_seeds(bench.run.path / "seeds-cam", bench.images, bench.truths)
@@ -261,6 +274,11 @@ def test_two_folders_with_class_names_are_written_where_asked(bench, tmp_path):
     assert result.names == ("background", *CLASSES)
     assert [p.name for p in result.files] == ["folders.json", "folders.csv", "folders-confusion.csv"]
     assert "1 PNGs are not scored" in bench.reporter.warnings[0]
+    assert evaluate.run(settings(**flags), None, bench.reporter).files == result.files
+    result.files[1].write_text("mine")
+    with pytest.raises(UsageError, match=r"folders\.csv is there"):
+        evaluate.run(settings(**flags), None, bench.reporter)
+    assert result.files[1].read_text() == "mine"
 
 
 def test_too_few_class_names_for_the_masks_are_refused(bench, tmp_path):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
 from recam_cli.core.data.images import read_image
-from recam_cli.core.errors import RunError
+from recam_cli.core.errors import RunError, UsageError
 from recam_cli.core.report.html import SummaryRow
 from recam_cli.core.report.log import read_log
 from recam_cli.core.report.run_curves import training_curves
@@ -16,6 +17,7 @@ from recam_cli.core.report.run_figures import class_tables, evaluations, notes, 
 from recam_cli.core.report.run_sheet import evenly_spaced
 from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.runs.run import Run
+from recam_cli.core.runs.verify import verify
 from recam_cli.core.settings.report import ReportSettings
 from recam_cli.core.settings.resolve import resolve
 from recam_cli.stages import report
@@ -65,6 +67,34 @@ def test_the_manifest_records_what_was_written(full):
     write(full, images=0)
     entry = Run.open(full.path).require("report")
     assert set(entry.outputs) == {"report.html", "curves.png"}
+
+
+@pytest.mark.parametrize("name", ["report.html", "curves.png", "sheet.png"])
+def test_own_files_in_the_folder_named_stay(full, tmp_path, name):
+    (tmp_path / name).write_bytes(b"mine")
+    before = Run.open(full.path).entry("report")
+    with pytest.raises(UsageError, match=rf"{name} is there and is not as recam wrote it"):
+        write(full, images=0, out=tmp_path)
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(name, b"mine")]
+    assert Run.open(full.path).entry("report") == before
+
+
+def test_an_earlier_report_in_the_folder_named_is_replaced(full, tmp_path):
+    first = write(full, images=0, out=tmp_path).page.read_text(encoding="utf-8")
+    assert write(full, images=1, out=tmp_path).page.read_text(encoding="utf-8") != first
+
+
+def test_a_report_outside_the_run_is_verified_in_any_folder(full, tmp_path, monkeypatch):
+    monkeypatch.chdir(full.path.parent)
+    run = Run.open(Path("run"))
+    result = write(run, images=0, out=Path("elsewhere"))
+    assert verify(run, SilentReporter()).faults == ()
+    monkeypatch.chdir(tmp_path)
+    assert verify(Run.open(full.path), SilentReporter()).faults == ()
+    (full.path.parent / result.page).unlink()
+    (fault,) = verify(Run.open(full.path), SilentReporter()).faults
+    assert fault.file == str(full.path.parent / "elsewhere" / "report.html")
+    write(full, images=0)
 
 
 def test_every_stage_has_a_line_with_its_time_once(full):

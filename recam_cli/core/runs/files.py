@@ -125,12 +125,22 @@ def write_text(path: Path, text: str) -> None:
 
     What UTF-8 cannot hold, as a file name of other bytes, is written as `\\udcff`, which JSON reads back as it was.
     """
-    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+    write_bytes(path, text_bytes(text))
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON (NaN refused) to `path`, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_bytes(path, json_bytes(value))
+
+
+def text_bytes(text: str) -> bytes:
+    """Return what `write_text` writes."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+def json_bytes(value: Any) -> bytes:
+    """Return what `write_json` writes."""
+    return text_bytes(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def append_line(path: Path, line: str) -> None:

@@ -299,7 +299,9 @@ class Run:
         )
 
     def _relative(self, path: Path) -> str:
-        return str(path.relative_to(self.path)) if path.is_relative_to(self.path) else str(path)
+        """Return the path as seen from the run, of one outside it the absolute one: both hold in any folder."""
+        path, here = path.absolute(), self.path.absolute()
+        return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def stage_fingerprint(name: str, settings: Any, inputs: Mapping[str, str]) -> str:
