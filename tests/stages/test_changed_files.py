@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from typer.main import get_command
 
+from recam_cli.app import build_app
 from recam_cli.core.cams.store import read_seed
 from recam_cli.core.errors import CheckError, DataError, ExitCode, RunError
 from recam_cli.core.models.boundary_files import load_boundary
@@ -20,7 +23,7 @@ from recam_cli.core.models.walk_view import walked_mask
 from recam_cli.core.report.run_figures import evaluations
 from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.runs.run import Run
-from recam_cli.core.runs.verify import verify
+from recam_cli.core.runs.verify import Fault, Verification, verify
 from recam_cli.core.settings.make_seeds import MakeSeedsSettings
 from recam_cli.core.settings.resolve import resolve
 from recam_cli.stages import make_seeds
@@ -151,6 +154,29 @@ def test_verify_names_the_file_and_exits_5(run, name, fault, reason):
     assert caught.value.exit_code == ExitCode.CHECK_FAILED and caught.value.remedy
 
 
+def test_the_remedy_is_a_command_that_takes_these_options(tmp_path):
+    remedies = {
+        "report": "recam report",
+        "make-seeds-cam": "recam make-seeds --method cam --overwrite",
+        "train-psa": "recam make-masks --overwrite",
+        "instances-cam": "recam make-masks --method cam --overwrite",
+        "train-seg-truth": "recam train-seg --labels truth --overwrite",
+        "evaluate-masks-cam-train": "recam evaluate --of masks --method cam --split train",
+        "evaluate-segmentation-val": "recam evaluate --of segmentation --split val",
+    }
+    commands: Any = getattr(get_command(build_app()), "commands", None)
+    for stage, command in remedies.items():
+        faults = tuple(Fault(stage, name, "changed") for name in "ab")
+        with pytest.raises(CheckError) as caught:
+            Verification(tmp_path, 2, faults).raise_on_faults()
+        assert caught.value.remedy == f"Restore them, or make them anew: {command} --run {tmp_path}"
+        name, *options = command.split()[1:]
+        commands[name].make_context(name, options)
+    faults = (Fault("report", "a", "changed"), Fault("train-cls", "b", "missing"))
+    with pytest.raises(CheckError, match=r"train a new run with: recam train-cls$"):
+        Verification(tmp_path, 2, faults).raise_on_faults()
+
+
 @pytest.mark.parametrize("fault", ["flipped", "missing"])
 def test_verify_trusts_no_list_of_hashes_but_the_manifests(run, fault):
     sums = run.path / "masks" / ".png.sha256"
@@ -170,7 +196,7 @@ def test_many_faults_are_counted_and_the_first_named(run):
         path.unlink()
     for path in (run.path / "seeds").glob("*.npz"):
         path.unlink()
-    with pytest.raises(CheckError, match=r"^8 of \d+ files .* and 3 more\. .*make-seeds, make-masks") as caught:
+    with pytest.raises(CheckError, match=r"^8 of \d+ files .* and 3 more\. .*make-seeds .*make-masks ") as caught:
         verify(run, SilentReporter()).raise_on_faults()
     assert len(str(caught.value)) < 1500
 

@@ -16,6 +16,8 @@ from recam_cli.core.runs.run import Run
 Method = Literal["run", "cam", "recam"]
 """As users ask: "run" stands for what the run's classifier was trained as."""
 TRAINED_METHODS = ("cam", "recam")
+OPTIONS = {"": "", "-cam": " --method cam", "-truth": " --labels truth"}
+"""What asks for a stage's variant, by its suffix."""
 
 
 def trained_method(run: Run) -> str:
@@ -71,5 +73,4 @@ def require_variant(run: Run, stage: str, suffix: str) -> StageEntry:
 
 def command(run: Run, stage: str, suffix: str) -> str:
     """Return the command line that makes the stage's variant."""
-    option = {"": "", "-cam": " --method cam", "-truth": " --labels truth"}[suffix]
-    return f"recam {stage}{option} --run {shlex.quote(str(run.path))}"
+    return f"recam {stage}{OPTIONS[suffix]} --run {shlex.quote(str(run.path))}"

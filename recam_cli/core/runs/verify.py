@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,10 +13,13 @@ from recam_cli.core.errors import CheckError, RunError
 from recam_cli.core.reporter import Progress, Reporter
 from recam_cli.core.runs.files import sha256_of, sha256_of_all
 from recam_cli.core.runs.manifest import Output
-from recam_cli.core.runs.run import Run
+from recam_cli.core.runs.run import STAGE_ORDER, Run
 from recam_cli.core.runs.sums import find_sums
+from recam_cli.core.runs.variants import OPTIONS
 
 _NAMED = 5
+_EVALUATION = re.compile("evaluate-(seeds|masks|segmentation)(?:-(cam|truth))?-(.+)")
+_NEW_RUN = "Restore them, or train a new run with: recam train-cls"
 
 
 def verified_file(run: Run, stage: str, output: str, *, remedy: str) -> tuple[Path, str]:
@@ -84,8 +89,9 @@ class Fault:
 
 @dataclass(frozen=True)
 class Verification:
-    """What became of the files of a run's finished stages: how many were looked at, and which are at fault."""
+    """What became of the files of the finished stages of `run`: how many were looked at, and which are at fault."""
 
+    run: Path
     files: int
     faults: tuple[Fault, ...]
 
@@ -99,10 +105,11 @@ class Verification:
             return
         named = ", ".join(f"{fault.file} ({fault.reason})" for fault in self.faults[:_NAMED])
         more = f" and {len(self.faults) - _NAMED} more" if len(self.faults) > _NAMED else ""
-        stages = ", ".join(dict.fromkeys(fault.stage for fault in self.faults))
+        commands = dict.fromkeys(_command_anew(fault.stage) for fault in self.faults)
+        anew = "; ".join(f"{command} --run {shlex.quote(str(self.run))}" for command in commands if command)
         raise CheckError(
             f"{len(self.faults)} of {self.files} files are not as they were written: {named}{more}",
-            remedy=f"Restore them, or make them anew (stage {stages}) with --overwrite",
+            remedy=f"Restore them, or make them anew: {anew}" if None not in commands else _NEW_RUN,
         )
 
 
@@ -114,7 +121,21 @@ def verify(run: Run, reporter: Reporter) -> Verification:
     total = sum(output.count for _, output in outputs)
     with reporter.track("Verifying", total, "file") as progress:
         faults = [fault for stage, output in outputs for fault in _faults(run, stage, output, progress)]
-    return Verification(total, tuple(faults))
+    return Verification(run.path, total, tuple(faults))
+
+
+def _command_anew(stage: str) -> str | None:
+    """Return the command that makes a stage's files anew, without its --run; None for train-cls, which begins a run."""
+    if stage == "train-cls":
+        return None
+    if stage == "report":
+        return "recam report"
+    if (found := _EVALUATION.fullmatch(stage)) is not None:
+        method = f" --method {found[2]}" if found[2] else ""
+        return f"recam evaluate --of {found[1]}{method} --split {shlex.quote(found[3])}"
+    command = next((name for name in STAGE_ORDER if stage.startswith(name)), "make-masks")  # or one of its parts
+    option = next((text for suffix, text in OPTIONS.items() if suffix and stage.endswith(suffix)), "")
+    return f"recam {command}{option} --overwrite"
 
 
 def _faults(run: Run, stage: str, output: Output, progress: Progress) -> Iterator[Fault]:
