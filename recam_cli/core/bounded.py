@@ -34,6 +34,11 @@ def require_plain(path: Path) -> int:
     return status.st_size
 
 
+def real_path(path: Path) -> Path:
+    """Return the absolute path that links lead to; of links that lead in a circle, as far as they lead."""
+    return Path(os.path.realpath(path))  # `Path.resolve` fails on them
+
+
 def is_there(path: Path) -> bool:
     """Return whether a folder has an entry of that name, be it a link that leads nowhere: its reader says so.
 

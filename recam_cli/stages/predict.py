@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from recam_cli.core.bounded import real_path
 from recam_cli.core.data.images import read_mask, read_note, write_image, write_mask
 from recam_cli.core.data.photos import Failure, Photo, find_photos, fitted, read_ahead
 from recam_cli.core.data.transforms import resized_mask
@@ -176,13 +177,13 @@ def _made_alike(target: _Target, settings: PredictSettings) -> bool:
 
 def _targets(settings: PredictSettings, places: Sequence[Path], folder: Path) -> list[_Target]:
     for place in places:
-        if place.is_dir() and place.resolve() == folder.resolve():
+        if place.is_dir() and real_path(place) == real_path(folder):
             raise UsageError(
                 f"--out {folder} is where the photographs lie", remedy="Choose another folder for the masks"
             )
     photos = find_photos(places, recursive=settings.recursive, leave_out=folder)
     owners: dict[Path, Path] = {}
-    sources = {photo.path.resolve() for photo in photos}
+    sources = {real_path(photo.path) for photo in photos}
     targets = []
     for photo in photos:
         base = folder / photo.name
@@ -194,7 +195,7 @@ def _targets(settings: PredictSettings, places: Sequence[Path], folder: Path) ->
                     f"{other} and {photo.path} would both be written to {path}",
                     remedy="Rename one of them, or predict them into two folders",
                 )
-            if path.resolve() in sources:
+            if real_path(path) in sources:
                 raise UsageError(f"{path} is one of the photographs", remedy="Choose another --out")
         targets.append(_Target(photo, mask, overlay if settings.overlay else None))
     return targets

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from recam_cli.core.bounded import real_path
 from recam_cli.core.data.registry import available_splits, open_dataset
 from recam_cli.core.errors import RecamError
 from recam_cli.core.report.canvas import jpeg_bytes, png_bytes, stack
@@ -96,7 +97,7 @@ def _page(run: Run, scored: list[Evaluation], curves: list[Picture], sheets: lis
     data = f"{entry.settings.get('dataset', '')} {where}".strip()
     parts = [f"begun {run.manifest.created}", f"data: {data}", f"weights: {entry.notes.get('weights', '?')}"]
     return ReportData(
-        title=run.path.resolve().name,
+        title=real_path(run.path).name,
         subtitle=" · ".join(parts),
         notes=notes(run, scored),
         summary=summary_rows(run, scored),

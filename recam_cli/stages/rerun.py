@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from recam_cli.core.bounded import real_path
 from recam_cli.core.errors import RunError, UsageError
 from recam_cli.core.hardware import choose_device
 from recam_cli.core.reporter import Reporter
@@ -95,7 +96,7 @@ def run(resolved: Resolved[RerunSettings], original: Path, path: Path | None, re
     """
     settings = resolved.settings
     then = Run.open(original)
-    path = path or then.path.resolve().with_name(f"{then.path.resolve().name}-rerun")
+    path = path or real_path(then.path).with_name(f"{real_path(then.path).name}-rerun")
     _require_apart(then.path, path)
     steps = steps_of(then)
     changed = _tell_what_differs(then, steps, reporter)
@@ -133,7 +134,7 @@ def _threads(count: int | None) -> Iterator[None]:
 
 
 def _require_apart(old: Path, new: Path) -> None:
-    old, new = old.resolve(), new.resolve()
+    old, new = real_path(old), real_path(new)
     if old.is_relative_to(new) or new.is_relative_to(old):
         raise UsageError(
             f"--run {new} and {old} lie in each other, and nothing is repeated in place", remedy="Choose another --run"

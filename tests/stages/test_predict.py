@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 import torch
@@ -150,6 +151,28 @@ def test_a_broken_photograph_is_told_and_the_others_are_made(run, photos, tmp_pa
     result = segment(run, photos, out=tmp_path / "masks", reporter=reporter, workers=2)
     assert result.made == 2 and [f.path.name for f in result.failed] == ["c.jpg"]
     assert len(reporter.warnings) == 1 and "c.jpg" in reporter.warnings[0]
+
+
+@pytest.mark.parametrize("overlay", [True, False])
+def test_links_in_a_circle_pipes_and_devices_are_told_and_the_others_are_made(run, photos, tmp_path, overlay):
+    (photos / "loop.jpg").symlink_to("loop.jpg")
+    (photos / "nowhere.jpg").symlink_to("gone.jpg")
+    (photos / "zero.jpg").symlink_to("/dev/zero")
+    os.mkfifo(photos / "pipe.jpg")
+    reporter = SilentReporter()
+    result = segment(run, photos, out=tmp_path / "masks", reporter=reporter, overlay=overlay)
+    told = ["loop.jpg", "nowhere.jpg", "pipe.jpg", "zero.jpg"]
+    assert result.made == 2 and [failure.path.name for failure in result.failed] == told
+    assert [name in warning for name, warning in zip(told, reporter.warnings, strict=True)] == [True] * 4
+    assert "symbolic links" in reporter.warnings[0]
+
+
+def test_links_in_a_circle_named_as_places_are_told(run, photos, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(DataError, match="loop: no such file or folder"):
+        segment(run, tmp_path / "loop", out=tmp_path / "m")
+    with pytest.raises(RunError, match=r"cannot write .*loop"):
+        segment(run, photos, out=tmp_path / "loop")
 
 
 def test_a_broken_mask_of_before_is_told(run, photos, tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recam_cli.core.bounded import real_path
 from recam_cli.core.data.images import PHOTO_SUFFIXES, read_image
 from recam_cli.core.data.transforms import resized
 from recam_cli.core.errors import DataError, RecamError
@@ -72,11 +73,11 @@ def find_photos(places: Sequence[Path], *, recursive: bool, leave_out: Path | No
 
 
 def _photos_below(folder: Path, recursive: bool, leave_out: Path | None) -> list[Photo]:
-    apart = leave_out.resolve() if leave_out is not None else None
+    apart = real_path(leave_out) if leave_out is not None else None
     found = []
     for parent, folders, files in os.walk(folder):
         here = Path(parent)
-        folders[:] = sorted(d for d in folders if not d.startswith(".") and (here / d).resolve() != apart)
+        folders[:] = sorted(d for d in folders if not d.startswith(".") and real_path(here / d) != apart)
         if not recursive:
             folders.clear()
         for name in sorted(files):

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from recam_cli.core.bounded import real_path
 from recam_cli.core.runs.files import write_bytes
 
 _KEY = "recam-photograph"
@@ -46,7 +47,7 @@ def write_picture(folder: Path, photo: Path, pixels: np.ndarray) -> Path:
 
 
 def _mark(photo: Path) -> str:
-    return hashlib.sha256(str(photo.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return hashlib.sha256(str(real_path(photo)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _mark_in(path: Path) -> str | None:

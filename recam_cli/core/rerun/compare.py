@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from recam_cli.core.bounded import real_path
 from recam_cli.core.cams.store import read_seed
 from recam_cli.core.data.images import read_mask
 from recam_cli.core.errors import RecamError
@@ -91,7 +92,7 @@ def _files_of(old: StageEntry, then: Run, new: StageEntry, now: Run) -> list[str
     for entry, run in ((old, then), (new, now)):
         for output in entry.outputs.values():
             path = run.path / output.path
-            if not path.resolve().is_relative_to(run.path.resolve()):
+            if not real_path(path).is_relative_to(real_path(run.path)):
                 continue
             if path.is_dir():
                 names |= {str(p.relative_to(run.path)) for p in path.iterdir() if _counts(p)}

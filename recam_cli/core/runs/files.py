@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from recam_cli.core.bounded import require_plain
 from recam_cli.core.errors import RunError
 from recam_cli.core.runs.leftovers import temporary_beside
 
@@ -188,6 +189,7 @@ def fingerprint(value: Any) -> str:
 
 def _sha256_or_nothing(path: Path) -> str:
     try:
+        require_plain(path)
         return sha256_of(path)
     except OSError:
         return ""

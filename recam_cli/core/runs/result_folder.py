@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from recam_cli.core.bounded import read_bounded, require_plain
+from recam_cli.core.bounded import read_bounded, real_path, require_plain
 from recam_cli.core.errors import UsageError
 from recam_cli.core.runs.files import sha256_of, write_bytes
 
@@ -34,7 +34,7 @@ class ResultFolder:
     @classmethod
     def at(cls, path: Path, run: Path | None) -> ResultFolder:
         """Return the folder `path`, which is shared unless it lies within `run`."""
-        within = run is not None and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(run))
+        within = run is not None and real_path(path).is_relative_to(real_path(run))
         return cls(path, shared=not within)
 
     def require_free(self, names: Iterable[str]) -> None:
