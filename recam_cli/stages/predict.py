@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ import numpy as np
 
 from recam_cli.core.bounded import real_path
 from recam_cli.core.data.images import read_mask, read_note, write_image, write_mask
-from recam_cli.core.data.photos import Failure, Photo, find_photos, fitted, read_ahead
+from recam_cli.core.data.photos import Failure, Photo, find_photos, fitted, read_ahead, require_short_name
 from recam_cli.core.data.transforms import resized_mask
 from recam_cli.core.errors import DataError, RecamError, RunError, UsageError
 from recam_cli.core.hardware import choose_device, choose_precision, prepare_process
@@ -113,7 +114,7 @@ class _Target:
 
     def kept(self, settings: PredictSettings) -> bool:
         """Return whether the mask is there and stays."""
-        return self.mask.exists() and not settings.overwrite
+        return os.path.exists(self.mask) and not settings.overwrite  # noqa: PTH110 - no error where its name is too long
 
 
 def run(resolved: Resolved[PredictSettings], run: Run, reporter: Reporter, places: Sequence[Path]) -> PredictResult:
@@ -230,7 +231,7 @@ class _Predictor:
         return PredictResult(folder, tuple(predicted[path] for path in order), tuple(failed), overlays)
 
     def _finished(self, target: _Target) -> bool:
-        return target.kept(self.settings) and (target.overlay is None or target.overlay.exists())
+        return target.kept(self.settings) and (target.overlay is None or os.path.exists(target.overlay))  # noqa: PTH110
 
     def _guarded(
         self,
@@ -253,6 +254,8 @@ class _Predictor:
         return True
 
     def _one(self, target: _Target, image: np.ndarray | None) -> Predicted:
+        for made in (target.mask, *([target.overlay] if target.overlay is not None else [])):
+            require_short_name(made, target.photo.path)
         kept = target.kept(self.settings)
         if kept:
             mask = read_mask(target.mask, max_pixels=self.settings.max_pixels)

@@ -175,6 +175,21 @@ def test_links_in_a_circle_named_as_places_are_told(run, photos, tmp_path):
         segment(run, photos, out=tmp_path / "loop")
 
 
+@pytest.mark.parametrize("overlay", [True, False])
+def test_long_names_get_masks_and_those_too_long_are_told(run, photos, tmp_path, overlay):
+    longest, fits = photos / f"{'n' * 251}.jpg", photos / f"{'é' * 121}.jpg"
+    for path in (longest, fits):
+        path.write_bytes((photos / "a.jpg").read_bytes())
+    names = photos, photos.parent / f"{'m' * 255}"
+    names[1].write_bytes((photos / "a.jpg").read_bytes())
+    for _ in range(2):
+        result = segment(run, *names, out=tmp_path / "masks", overlay=overlay)
+        assert result.made + result.kept == (3 if overlay else 4)
+        reasons = {failure.path: failure.reason for failure in result.failed}
+        assert set(reasons) == ({names[1], longest} if overlay else {names[1]})
+        assert all("name is too long" in text and "Rename the photograph" in text for text in reasons.values())
+
+
 def test_a_broken_mask_of_before_is_told(run, photos, tmp_path):
     (tmp_path / "a.png").write_bytes(b"no mask")
     result = segment(run, photos, out=tmp_path)

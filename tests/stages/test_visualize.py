@@ -47,6 +47,18 @@ def test_a_photograph_gives_a_picture_with_its_classes_and_mask(made, photo, tmp
     json.dumps(result.as_dict(), allow_nan=False)
 
 
+def test_long_names_get_pictures_and_those_too_long_are_told(made, photo, tmp_path):
+    paths = [tmp_path / f"{'n' * 251}.jpg", tmp_path / "sub" / f"{'n' * 251}.jpg", tmp_path / ("m" * 255)]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(photo.read_bytes())
+    result = look(made, *paths, out=tmp_path / "out")
+    assert [one.picture.name for one in result.shown] == [f"{'n' * 251}.png"]
+    assert [failure.path for failure in result.failed] == paths[1:]  # the second would be …-2.png
+    for failure in result.failed:
+        assert "its name is too long" in failure.reason and "Rename the photograph" in failure.reason
+
+
 def test_by_default_pictures_lie_in_the_run(made, photo):
     (one,) = look(made, photo).shown
     assert one.picture == made.path / "visualize" / "img_000.png"

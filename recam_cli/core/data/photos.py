@@ -16,6 +16,9 @@ from recam_cli.core.data.images import PHOTO_SUFFIXES, read_image
 from recam_cli.core.data.transforms import resized
 from recam_cli.core.errors import DataError, RecamError
 
+_MAX_NAME_BYTES = 255
+"""Of a file, on all file systems in use."""
+
 
 @dataclass(frozen=True)
 class Photo:
@@ -118,6 +121,19 @@ def read_ahead(
                 yield first, future.result()
         for path, future in ahead:
             yield path, future.result()
+
+
+def require_short_name(path: Path, photo: Path) -> None:
+    """Pass if a file made of `photo` may have the name of `path`.
+
+    Raises:
+        DataError: it is too long.
+    """
+    if len(os.fsencode(path.name)) > _MAX_NAME_BYTES:
+        raise DataError(
+            f"{photo}: its name is too long: {path.name} would have more than {_MAX_NAME_BYTES} bytes",
+            remedy="Rename the photograph",
+        )
 
 
 def fitted(image: np.ndarray, long_side: int) -> np.ndarray:

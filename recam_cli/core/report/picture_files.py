@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from recam_cli.core.bounded import real_path
+from recam_cli.core.data.photos import require_short_name
 from recam_cli.core.runs.files import write_bytes
 
 _KEY = "recam-photograph"
@@ -31,19 +33,26 @@ def write_picture(folder: Path, photo: Path, pixels: np.ndarray) -> Path:
         The path written.
 
     Raises:
+        DataError: the photograph's name is too long for that of a picture.
         RunError: the folder cannot be written.
     """
     mark = _mark(photo)
-    path, serial = folder / f"{photo.stem}.png", 1
-    while path.exists() and _mark_in(path) != mark:
-        serial += 1
-        path = folder / f"{photo.stem}-{serial}.png"
+    path = _free_path(folder, photo, mark)
     about = PngInfo()
     about.add_text(_KEY, mark)
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG", pnginfo=about)
     write_bytes(path, buffer.getvalue())
     return path
+
+
+def _free_path(folder: Path, photo: Path, mark: str) -> Path:
+    for serial in count(1):
+        path = folder / (f"{photo.stem}.png" if serial == 1 else f"{photo.stem}-{serial}.png")
+        require_short_name(path, photo)
+        if not path.exists() or _mark_in(path) == mark:
+            return path
+    raise AssertionError
 
 
 def _mark(photo: Path) -> str:

@@ -197,7 +197,10 @@ def _sha256_or_nothing(path: Path) -> str:
 
 def _cannot_write(path: Path, error: OSError) -> RunError:
     reason = error.strerror or str(error)
-    return RunError(f"cannot write {path}: {reason}", remedy="Free space, mend permissions, or choose another folder")
+    remedy = "Free space, mend permissions, or choose another folder"
+    if error.errno == errno.ENAMETOOLONG:
+        remedy = "Choose a shorter name"
+    return RunError(f"cannot write {path}: {reason}", remedy=remedy)
 
 
 # The steps of a write, by name; the tests end the process before, within and after each.

@@ -18,12 +18,15 @@ from recam_cli.core.processes import is_alive
 TEMPORARY_SUFFIX = ".partial"
 FOREIGN_SECONDS = 24 * 3600
 """A process of another host cannot be asked after; what it has not touched for a day is taken to be left."""
-_NAME = re.compile(rf"\..+\.([0-9a-f]{{6}})-(\d+)-[0-9a-f]{{8}}{re.escape(TEMPORARY_SUFFIX)}")
+_NAME = re.compile(rf"\..*\.([0-9a-f]{{6}})-(\d+)-[0-9a-f]{{8}}{re.escape(TEMPORARY_SUFFIX)}", re.DOTALL)
+_KEPT_BYTES = 64
+"""Of a name, in that of its temporary file: whatever name a folder takes, it takes that, too."""
 
 
 def temporary_beside(path: Path) -> Path:
     """Return a new name in the folder of `path`, which says who writes there: host, process, and a random part."""
-    return path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    begins = os.fsencode(path.name)[:_KEPT_BYTES].decode("utf-8", "ignore")  # no half of a character
+    return path.with_name(f".{begins}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
 
 
 def is_leftover(name: str) -> bool:

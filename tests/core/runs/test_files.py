@@ -48,6 +48,12 @@ def test_killed_at_any_moment_of_a_write_the_file_is_the_old_or_the_new_one(tmp_
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [NEW]
 
 
+def test_a_name_that_is_too_long_is_told_with_a_remedy_that_helps(tmp_path):
+    with pytest.raises(RunError, match=r"File name too long\. Choose a shorter name$"):
+        write_bytes(tmp_path / ("n" * 256), NEW)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_temporary_file_is_on_disk_before_it_takes_the_name_and_the_name_after(tmp_path, monkeypatch):
     order = []
     for step in ("_open_new", "_sync_file", "_take_place", "_sync_folder"):

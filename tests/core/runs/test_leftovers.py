@@ -3,7 +3,10 @@ from __future__ import annotations
 import os
 import time
 
+import pytest
+
 from recam_cli.core.runs import leftovers
+from recam_cli.core.runs.files import write_bytes
 from recam_cli.core.runs.leftovers import is_leftover, sweep, temporary_beside
 from tests.helpers.leftovers import left_beside
 
@@ -13,6 +16,22 @@ def test_a_temporary_name_is_new_beside_its_file_and_tells_what_it_is(tmp_path):
     assert len(names) == 50
     assert all(path.parent == tmp_path and is_leftover(path.name) for path in names)
     assert not any(map(is_leftover, ["a.npz", ".a.npz.partial", "archive.partial", ".a.1x-0123abcd.partial"]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"n" * 251 + b".png", "é".encode() * 125 + b".png", "漢".encode() * 83 + b".png", b"\xff" * 255, b"a\nb.png"],
+    ids=["ascii", "two bytes", "three bytes", "not UTF-8", "line end"],
+)
+def test_a_name_as_long_as_a_folder_takes_is_written_and_its_leftovers_swept(tmp_path, name):
+    path = tmp_path / os.fsdecode(name)
+    write_bytes(path, b"x")
+    assert path.read_bytes() == b"x"
+    left = left_beside(path)
+    left.write_bytes(b"half")
+    left.name.encode("utf-8")  # cut between characters
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_leftovers_of_the_dead_are_swept_and_those_of_the_living_stay(tmp_path):
