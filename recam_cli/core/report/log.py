@@ -9,10 +9,10 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from recam_cli.core.bounded import is_there, parse_json
-from recam_cli.core.data.text import read_text
+from recam_cli.core.bounded import is_there, parse_json, read_bounded
 from recam_cli.core.errors import RunError
 
+_MAX_BYTES = 256 << 20
 _LARGEST = 1e30
 """Numbers of this size and beyond, and NaN, are not drawn."""
 
@@ -38,26 +38,27 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     An unfinished last line, as a power cut leaves it, does not count as logged.
 
     Raises:
-        RunError: another line is not a JSON object; the message names it.
-        DataError: the file cannot be read.
+        RunError: another line is not a JSON object, or the file cannot be read; the message names it.
     """
     if not is_there(path):
         return []
-    text = read_text(path, "metrics log")
-    lines = text.split("\n")
+    try:
+        lines = read_bounded(path, _MAX_BYTES).split(b"\n")
+    except OSError as error:
+        raise RunError(f"{path}: cannot read the metrics log: {error.strerror}", remedy="Restore the file") from error
     records = []
     for number, line in enumerate(lines, start=1):
         unfinished = number == len(lines)
         if not line.strip():
             continue
         try:
-            record = parse_json(line)
+            record = parse_json(line.decode("utf-8-sig"))
         except ValueError:
             record = None
         if isinstance(record, dict):
             records.append(record)
         elif not unfinished:
-            raise RunError(f"{path}: line {number} is not a JSON object", remedy="Remove the line")
+            raise RunError(f"{path}: line {number} is not a JSON object", remedy="Restore the file, or remove the line")
     return records
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recam_cli.core.errors import RunError
+from recam_cli.core.errors import ExitCode, RunError
 from recam_cli.core.report.bars import class_bars, confusion_picture
 from recam_cli.core.report.coverage_curves import CoverageLine, coverage_curves
 from recam_cli.core.report.curves import SweepLine, loss_curves, score_curves, threshold_curves
@@ -145,6 +145,21 @@ def test_a_damaged_line_of_the_log_is_named(tmp_path, line):
     log.write_text(f'{{"step": 1}}\n{line}\n{{"step": 3}}\n')
     with pytest.raises(RunError, match="line 2"):
         read_log(log)
+
+
+def test_a_cut_within_a_character_of_the_last_line_is_an_unfinished_line_too(tmp_path):
+    log = tmp_path / "metrics.jsonl"
+    log.write_bytes(b'{"step": 1}\n' + '{"class": "é'.encode()[:-1])
+    assert read_log(log) == [{"step": 1}]
+
+
+@pytest.mark.parametrize("content", [bytes(range(128, 256)) + b"\n", b'{"step": 1}\n{"a": "\xff"}\n', None])
+def test_a_log_that_is_no_text_or_a_folder_is_a_damaged_run(tmp_path, content):
+    log = tmp_path / "metrics.jsonl"
+    log.mkdir() if content is None else log.write_bytes(content)
+    with pytest.raises(RunError, match=r"metrics\.jsonl: .* Restore the file") as caught:
+        read_log(log)
+    assert caught.value.exit_code == ExitCode.BAD_RUN
 
 
 def test_numbers_that_cannot_be_drawn_are_left_out():
