@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from recam_cli import __version__
 from recam_cli.core.bounded import read_json
 from recam_cli.core.errors import RunError
 from recam_cli.core.printable import printable
@@ -98,6 +99,7 @@ class Manifest(BaseModel):
         try:
             content = read_json(path)
             noted = content.pop(_HASH, None) if isinstance(content, dict) else None
+            _require_own_schema(content, path)
             manifest = cls.model_validate(content)
         except FileNotFoundError:
             raise RunError(
@@ -127,6 +129,30 @@ def content_hash(content: Any) -> str:
     """Return the hex SHA-256 of JSON-like content, whatever the order of its keys."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _require_own_schema(content: Any, path: Path) -> None:
+    """Refuse a manifest of another schema, which is not damaged; what is no number the model tells."""
+    schema = content.get("schema_version") if isinstance(content, dict) else None
+    if type(schema) is not int or schema == SCHEMA_VERSION:
+        return
+    kind = "a newer" if schema > SCHEMA_VERSION else "another"
+    theirs = _version_in(content)
+    raise RunError(
+        f"{path}: written by {kind} version of recam{f', {theirs}' if theirs else ''}; this is {__version__}",
+        remedy="Go on with that version, or start a new run",
+    )
+
+
+def _version_in(content: dict[str, Any]) -> str | None:
+    """Return the version of recam that the last stage records, whatever else the content is."""
+    stages = content.get("stages")
+    found = [
+        entry["versions"]["recam"]
+        for entry in (stages.values() if isinstance(stages, dict) else ())
+        if isinstance(entry, dict) and isinstance(entry.get("versions"), dict) and "recam" in entry["versions"]
+    ]
+    return str(found[-1])[:40] if found else None
 
 
 def _require_usable(entry: StageEntry, place: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recam_cli import __version__
 from recam_cli.core.errors import ExitCode, RunError
 from recam_cli.core.runs.manifest import MANIFEST_NAME, Manifest, StageEntry, content_hash
 from recam_cli.core.runs.run import Run
@@ -157,6 +158,24 @@ def test_nested_manifests_and_pipes_are_refused(tmp_path):
     os.mkfifo(path)
     with pytest.raises(RunError, match="not a plain file"):
         Manifest.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("schema", "versions", "told"),
+    [
+        (2, {"recam": "9.1.0"}, rf"written by a newer version of recam, 9\.1\.0; this is {__version__}\. Go"),
+        (99, {}, "written by a newer version of recam; this is"),
+        (0, None, "written by another version of recam; this is"),
+        (2, [7], "written by a newer version of recam; this is"),
+    ],
+    ids=str,
+)
+def test_a_run_of_another_schema_is_told_with_the_version_that_wrote_it(tmp_path, schema, versions, told):
+    stages = {"a": 7, "train-cls": {"state": "done", "versions": versions, "of a later schema": 1}}
+    (tmp_path / MANIFEST_NAME).write_text(json.dumps({"schema_version": schema, "stages": stages, "more": {}}))
+    with pytest.raises(RunError, match=rf"manifest\.json: {told}") as caught:
+        Manifest.load(tmp_path)
+    assert caught.value.exit_code == ExitCode.BAD_RUN
 
 
 def test_stages_that_were_made_from_each_other_end(tmp_path):
