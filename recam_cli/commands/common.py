@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 
 from recam_cli.commands import COMMANDS
+from recam_cli.core.errors import RunError
 from recam_cli.core.settings.declare import Setting, as_plain, settings_of
 from recam_cli.core.settings.groups import START_WORDS, DataSettings
 from recam_cli.core.settings.presets import PRESETS, preset_values
@@ -99,6 +100,7 @@ class Call:
             preset=values,
             run=from_run,
             config_name=str(path or "config file"),
+            run_name=_manifest_of(run),
         )
         resolved = _with_absolute_paths(resolved)
         if self.values["print_config"]:
@@ -122,6 +124,9 @@ def run_values(run: Run, cls: type[Any], stage: str) -> dict[str, Any]:
     """Return what a stage takes over from the run: train-cls's data set, its place, the seed and the preset.
 
     The split is that of the stage before it.
+
+    Raises:
+        RunError: it notes a preset that there is none of.
     """
     from recam_cli.core.runs.run import STAGE_ORDER
 
@@ -135,9 +140,19 @@ def run_values(run: Run, cls: type[Any], stage: str) -> dict[str, Any]:
     splits = [done.settings.get("split") for name in before if (done := run.entry(name)) is not None]
     if splits and isinstance(splits[-1], str):
         values["split"] = splits[-1]
-    if isinstance(entry.notes.get("preset"), str):
-        values["preset"] = entry.notes["preset"]
+    if (preset := entry.notes.get("preset")) is not None:
+        if preset not in ("auto", *PRESETS):
+            raise RunError(
+                f"{_manifest_of(run)}: recorded preset: {preset!r} is none of auto, {', '.join(PRESETS)}",
+                remedy="Restore the file, or start a new run",
+            )
+        values["preset"] = preset
     return values
+
+
+def _manifest_of(run: Run | None) -> str:
+    """Return how messages name the file that values of the run come from."""
+    return str(run.path / "manifest.json") if run is not None else "the run's manifest"
 
 
 def register(app: typer.Typer, command: Command) -> None:

@@ -11,11 +11,12 @@ def _execute(call: Call) -> None:
     from recam_cli.core.runs.run import Run
     from recam_cli.stages import resuming, train_cls
 
-    path, begun = call.run_path, {}
+    run, begun = None, {}
     if call.values["resume"]:
-        run = resuming.require_begun(Run.open(path), train_cls.STAGE)
-        path, begun = run.path, resuming.begun_settings(run, [train_cls.STAGE])
-    resolved = call.resolve(TrainClsSettings, begun=begun)
+        run = resuming.require_begun(Run.open(call.run_path), train_cls.STAGE)
+        begun = resuming.begun_settings(run, [train_cls.STAGE])
+    resolved = call.resolve(TrainClsSettings, run=run, begun=begun)
+    path = run.path if run is not None else call.run_path
     result = train_cls.run(resolved, path, call.reporter, preset=call.values.get("preset") or "auto")
 
     def human() -> None:

@@ -25,7 +25,8 @@ def run(work: MaskWork, *, labels: Path) -> tuple[BoundaryNet, Path]:
     done = work.run.entry(f"train-{BOUNDARY.name}{work.suffix}")
     if not wanted and done is not None and "displacement_lr" in done.settings:
         # Where the other branch is not asked for, it does not matter at which rate it learned.
-        both = replace(both, displacement_lr=float(done.settings["displacement_lr"]))
+        then = work.run.recorded(TrainBranchesSettings, {"displacement_lr": done.settings["displacement_lr"]})
+        both = replace(both, displacement_lr=then.displacement_lr)
     task = train_branch.TrainTask(
         BOUNDARY,
         both if wanted else alone,

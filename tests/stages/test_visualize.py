@@ -59,6 +59,24 @@ def test_long_names_get_pictures_and_those_too_long_are_told(made, photo, tmp_pa
         assert "its name is too long" in failure.reason and "Rename the photograph" in failure.reason
 
 
+@pytest.mark.parametrize(
+    ("stage", "part", "wrong"),
+    [
+        ("make-seeds", "settings", {"scales": [[1]]}),
+        ("make-seeds", "settings", {"scales": 5}),
+        ("make-seeds", "notes", {"seed_weights": ["fc1"]}),
+        ("make-masks", "settings", {"crf_iterations": "many"}),
+    ],
+    ids=str,
+)
+def test_recorded_values_of_the_wrong_kind_are_the_manifests_fault(made, photo, tmp_path, stage, part, wrong):
+    run = Run.open(made.path)
+    getattr(run.manifest.stages[stage], part).update(wrong)
+    with pytest.raises(RunError, match=rf"run/manifest\.json: recorded {next(iter(wrong))}: "):
+        look(run, photo, out=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_by_default_pictures_lie_in_the_run(made, photo):
     (one,) = look(made, photo).shown
     assert one.picture == made.path / "visualize" / "img_000.png"

@@ -12,6 +12,7 @@ from recam_cli.core.models.segmenters import Segmenter
 from recam_cli.core.runs.run import Run
 from recam_cli.core.runs.variants import command
 from recam_cli.core.runs.verify import verified_file
+from recam_cli.core.settings.make_seeds import MakeSeedsSettings
 
 
 def run_mapped_classifier(run: Run, method: str, device: torch.device, precision: str) -> MappedClassifier:
@@ -20,14 +21,15 @@ def run_mapped_classifier(run: Run, method: str, device: torch.device, precision
     Before there are seeds, FC1 ⊙ FC2 for "recam" and FC1 for "cam", as make-seeds chooses.
 
     Raises:
-        RunError: as `classifier_files.run_classifier`.
+        RunError: as `classifier_files.run_classifier`, or the manifest names no such weights.
     """
     classifier, classes, _ = run_classifier(run, method, device)
     kind = "product" if method == "recam" else "fc1"
     for stage in ("make-seeds", "make-seeds-cam"):
         entry = run.entry(stage)
         if entry is not None and entry.notes.get("method") == method:
-            kind = str(entry.notes.get("seed_weights", kind))
+            noted = run.recorded(MakeSeedsSettings, {"seed_weights": entry.notes.get("seed_weights", kind)})
+            kind = noted.seed_weights if noted.seed_weights != "auto" else kind
 
     def features(batch: torch.Tensor) -> torch.Tensor:
         with autocast(device, precision):

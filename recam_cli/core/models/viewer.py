@@ -26,7 +26,7 @@ from recam_cli.core.runs.run import Run
 from recam_cli.core.runs.variants import Method, resolve_method, variant_suffix
 from recam_cli.core.settings.declare import settings_of
 from recam_cli.core.settings.make_masks import MakeMasksSettings
-from recam_cli.core.settings.resolve import resolve
+from recam_cli.core.settings.make_seeds import MakeSeedsSettings
 
 DEFAULT_THRESHOLD = 0.4
 """The background's score before the run has made masks and chosen one."""
@@ -155,8 +155,9 @@ def _threshold(run: Run, suffix: str, given: float | None) -> tuple[float, str]:
 
 def _seed_scales(run: Run, suffix: str) -> tuple[float, ...]:
     entry = run.entry(f"make-seeds{suffix}")
-    noted = entry.settings.get("scales") if entry is not None else None
-    return tuple(float(s) for s in noted) if noted else SCALES
+    if entry is None or "scales" not in entry.settings:
+        return SCALES
+    return run.recorded(MakeSeedsSettings, {"scales": entry.settings["scales"]}).scales
 
 
 def _refiner(run: Run, suffix: str, threshold: float) -> Refine:
@@ -164,9 +165,7 @@ def _refiner(run: Run, suffix: str, threshold: float) -> Refine:
     entry = run.entry(f"make-masks{suffix}")
     noted = entry.settings if entry is not None else {}
     crf = {n for n in settings_of(MakeMasksSettings) if n.startswith(("crf_", "soft_", "unary"))}
-    masks = resolve(MakeMasksSettings, flags={}, run={k: v for k, v in noted.items() if k in crf}).settings
-
-    how = refinement_of(masks)
+    how = refinement_of(run.recorded(MakeMasksSettings, {k: v for k, v in noted.items() if k in crf}))
 
     def refine(image: np.ndarray, seed: Seed) -> np.ndarray:
         return refine_seed(image, seed, threshold, how)

@@ -24,10 +24,8 @@ from recam_cli.core.models.boundary_files import boundary_digest
 from recam_cli.core.models.branch_files import AFFINITY, BOUNDARY, load_branch
 from recam_cli.core.runs.files import sha256_of
 from recam_cli.core.runs.run import Run
-from recam_cli.core.settings.declare import settings_of
 from recam_cli.core.settings.irn import walk_kind
 from recam_cli.core.settings.make_masks import MakeMasksSettings
-from recam_cli.core.settings.resolve import resolve
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +86,7 @@ def walked_mask(run: Run, suffix: str, device: torch.device, precision: str) -> 
     kind = None if masks is None else walk_kind(str(masks.settings.get("refine", "none")))
     if masks is None or kind is None:
         return None
-    known = settings_of(MakeMasksSettings)
-    settings = resolve(
-        MakeMasksSettings, flags={}, run={name: value for name, value in masks.settings.items() if name in known}
-    ).settings
+    settings = run.recorded(MakeMasksSettings, masks.settings)
     walk = run.entry(f"random-walk{suffix}")
     if walk is None or walk.fingerprint != masks.inputs.get(f"random-walk{suffix}"):
         raise RunError(

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from recam_cli.core.errors import RunError, UsageError
-from recam_cli.core.runs.manifest import StageEntry
+from recam_cli.core.errors import RunError
+from recam_cli.core.runs.manifest import MANIFEST_NAME, StageEntry
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.declare import settings_of
 from recam_cli.core.settings.evaluate import EvaluateSettings
@@ -94,13 +94,7 @@ def _step(run: Run, stage: str, kind: str) -> Step:
     values = entry.settings | _of_parts(parts, known) | _computed(entry, parts)
     values |= {**_FRESH, "out": None}
     values = {name: value for name, value in values.items() if name in known}
-    try:
-        settings = resolve(KINDS[kind], flags={}, run=values).settings
-    except UsageError as error:
-        raise RunError(
-            f"{run.path}: the manifest's settings of {stage} cannot be used: {error.message}",
-            remedy="Restore its manifest.json",
-        ) from None
+    settings = resolve(KINDS[kind], flags={}, run=values, run_name=f"{run.path / MANIFEST_NAME}: {stage}").settings
     sources = {name: entry.sources.get(name, "run" if name in values else "default") for name in known}
     return Step(stage, kind, entry, Resolved(settings, sources), parts.get("random-walk"))
 

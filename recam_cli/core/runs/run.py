@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from recam_cli.core.bounded import parse_json
 from recam_cli.core.errors import RecamError, RunError
@@ -24,8 +24,9 @@ from recam_cli.core.runs.sums import write_sums
 from recam_cli.core.runs.versions import versions
 from recam_cli.core.settings.declare import as_plain, settings_of
 from recam_cli.core.settings.groups import HARDWARE, OUTPUT
-from recam_cli.core.settings.resolve import Resolved
+from recam_cli.core.settings.resolve import Resolved, resolve
 
+S = TypeVar("S")
 RUNS_FOLDER = Path("runs")
 STAGE_ORDER = ("train-cls", "make-seeds", "make-masks", "train-seg")
 METRICS_NAME = "metrics.jsonl"
@@ -144,6 +145,16 @@ class Run:
                 remedy=f"Run: {self._command(stage)}",
             )
         return entry
+
+    def recorded(self, cls: type[S], values: Mapping[str, Any]) -> S:
+        """Return what the manifest records, by name, as settings of `cls`; defaults stand for what is not there.
+
+        Raises:
+            RunError: a value has the wrong type or range.
+        """
+        known = settings_of(cls)
+        noted = {name: value for name, value in values.items() if name in known}
+        return resolve(cls, flags={}, run=noted, run_name=str(self.path / MANIFEST_NAME)).settings
 
     def outdated(self, stage: str) -> str | None:
         """Return the earlier stage that was run anew with other settings since `stage`, or None."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from recam_cli.core.errors import UsageError
-from recam_cli.core.settings.declare import settings_of
+from recam_cli.core.errors import RunError, UsageError
+from recam_cli.core.settings.declare import Setting, settings_of
 
 S = TypeVar("S")
 _MAX_BYTES = 64 << 10
@@ -35,6 +35,7 @@ def resolve(
     preset: Mapping[str, Any] | None = None,
     run: Mapping[str, Any] | None = None,
     config_name: str = "config file",
+    run_name: str = "the run's manifest",
 ) -> Resolved[S]:
     """Merge the layers into one settings object.
 
@@ -45,9 +46,11 @@ def resolve(
         preset: a published recipe's values.
         run: values taken over from the run directory (e.g. the data set of `train-cls`).
         config_name: how messages name the config file.
+        run_name: how messages name the manifest that `run` comes from.
 
     Raises:
         UsageError: an unknown key (the closest one is suggested) or a value of wrong type or range.
+        RunError: a value of `run` has the wrong type or range.
     """
     known = settings_of(cls)
     file_values = {_known_key(key, known, config_name): value for key, value in (config or {}).items()}
@@ -65,9 +68,20 @@ def resolve(
         if origin == "default":
             values[name] = declared.default
         else:
-            where = f"{config_name}: {name}" if origin == "file" else declared.flag
-            values[name] = declared.parse(dict(layers)[origin][name], where)
+            value = dict(layers)[origin][name]
+            if origin == "run":
+                values[name] = _recorded(declared, value, f"{run_name}: recorded {name}")
+            else:
+                where = f"{config_name}: {name}" if origin == "file" else declared.flag
+                values[name] = declared.parse(value, where)
     return Resolved(cls(**values), sources)
+
+
+def _recorded(declared: Setting, value: Any, where: str) -> Any:
+    try:
+        return declared.parse(value, where)
+    except UsageError as error:  # nothing that was typed
+        raise RunError(error.message, remedy="Restore the file, or start a new run") from None
 
 
 def read_config(path: Path, stage: str, *, tables: Collection[str] = ()) -> dict[str, Any]:
