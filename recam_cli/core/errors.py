@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     BAD_DATA = 3
     BAD_RUN = 4
     CHECK_FAILED = 5
+    HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -89,6 +90,10 @@ class NotFiniteError(RecamError):
     """A computed number is NaN or infinite, so that what would be made of it means nothing (exit 5)."""
 
     exit_code = ExitCode.CHECK_FAILED
+
+
+class ResourceError(RecamError):
+    """The machine lacks memory, processes or open files, so that work that is right cannot be done (exit 1)."""
 
 
 class TrainingError(RecamError):

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from recam_cli.core.data.check_cache import CheckCache
 from recam_cli.core.data.check_files import FileCheck, check_files
@@ -20,8 +15,8 @@ from recam_cli.core.data.problems import Problem, some
 from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.errors import DataError
-from recam_cli.core.processes import end_with_parent
-from recam_cli.core.reporter import Progress, Reporter, SilentReporter
+from recam_cli.core.masks.pool import run_over
+from recam_cli.core.reporter import Reporter, SilentReporter
 from recam_cli.core.settings.groups import DataSettings
 
 CHUNK = 32
@@ -96,7 +91,7 @@ def check_image_set(
         reporter: where progress goes.
 
     Raises:
-        DataError: a worker process died.
+        ResourceError: there is not enough memory, or a worker process was ended.
     """
     reporter = reporter or SilentReporter()
     known = CheckCache(cache, max_pixels=max_pixels, classes=len(image_set.classes))
@@ -108,9 +103,13 @@ def check_image_set(
     fresh = [s for s in image_set if s.id not in results]
     if fresh:
         with reporter.track(f"check {image_set.split}", len(fresh)) as progress:
-            for sample, result in _check_all(fresh, max_pixels, len(image_set.classes), workers, progress):
+
+            def note(sample: Sample, result: FileCheck) -> None:
                 results[sample.id] = result
                 known.put(sample.image, sample.mask, result)
+                progress.advance()
+
+            _check_all(fresh, max_pixels, len(image_set.classes), workers, note)
         failed = known.save()
         if failed:
             reporter.warn(f"The check's results could not be remembered: {failed}")
@@ -177,48 +176,32 @@ def sort_problems(problems: Sequence[Problem]) -> tuple[Problem, ...]:
 
 
 def _check_all(
-    samples: Sequence[Sample], max_pixels: int, classes: int, workers: int, progress: Progress
-) -> Iterator[tuple[Sample, FileCheck]]:
+    samples: Sequence[Sample],
+    max_pixels: int,
+    classes: int,
+    workers: int,
+    note: Callable[[Sample, FileCheck], None],
+) -> None:
     if workers == 0 or len(samples) <= INLINE:
         for sample in samples:
-            yield sample, check_files(sample.image, sample.mask, max_pixels, classes)
-            progress.advance()
+            note(sample, check_files(sample.image, sample.mask, max_pixels, classes))
         return
+
+    def receive(chunk: Sequence[Sample], found: list[FileCheck]) -> None:
+        for sample, result in zip(chunk, found, strict=True):
+            note(sample, result)
+
     chunks = [samples[i : i + CHUNK] for i in range(0, len(samples), CHUNK)]
-    with _pool(min(workers, len(chunks))) as pool:
-        jobs: dict[Future[list[FileCheck]], Sequence[Sample]] = {}
-        for chunk in chunks:
-            files = [(s.image, s.mask) for s in chunk]
-            jobs[pool.submit(_check_chunk, files, max_pixels, classes)] = chunk
-        try:
-            for job in as_completed(jobs):
-                yield from zip(jobs[job], job.result(), strict=True)
-                progress.advance(len(jobs[job]))
-        except BrokenProcessPool:
-            raise DataError(
-                "a process that checks images died, probably for want of memory or on a damaged file",
-                remedy="Check again with --workers 0",
-            ) from None
+    check = partial(_check_chunk, max_pixels=max_pixels, classes=classes)
+    run_over(check, chunks, receive, workers=min(workers, len(chunks)), name_of=_span)
 
 
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool of fresh processes: forks would copy locks held by torch's or OpenCV's threads."""
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+def _span(chunk: Sequence[Sample]) -> str:
+    return f"{chunk[0].id} to {chunk[-1].id}"
 
 
-def _start_worker(*_: Any) -> None:
-    end_with_parent()
-    # Ctrl-C reaches every process of the terminal; the main one alone answers it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _check_chunk(files: list[tuple[Path, Path | None]], max_pixels: int, classes: int) -> list[FileCheck]:
-    return [check_files(image, mask, max_pixels, classes) for image, mask in files]
+def _check_chunk(samples: Sequence[Sample], max_pixels: int, classes: int) -> list[FileCheck]:
+    return [check_files(sample.image, sample.mask, max_pixels, classes) for sample in samples]
 
 
 def _check_labels(image_set: ImageSet) -> Iterator[Problem]:

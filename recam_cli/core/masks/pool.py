@@ -9,6 +9,7 @@ A worker imports no more than the function's module does.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -21,15 +22,19 @@ from dataclasses import dataclass
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, Generic, TypeVar
 
-from recam_cli.core.errors import RecamError
-from recam_cli.core.processes import end_with_parent
+from recam_cli.core.errors import RecamError, ResourceError
+from recam_cli.core.processes import OF_A_TERMINAL, deaf_children, end_of_worker, end_with_parent
+from recam_cli.core.resources import lack_of
+from recam_cli.core.signals import raise_if_signalled
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-_NAMES_SHOWN = 4
 _TEXT_KEPT = 1500
+_LESS = "Use fewer --workers, or smaller images; finished items are kept"
+_NO_SHARED_MEMORY = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSYS)
+_SHARED_MEMORY = "Use --workers 0, or a larger /dev/shm that can be written (docker: --shm-size)"
 
 
 class WorkerFailureError(Exception):
@@ -67,7 +72,10 @@ def run_over(
             receive(item, outcome.unwrap(name_of(item)))
         return
     context = _RecordingContext()
-    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
+    try:
+        executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
+    except OSError as error:
+        raise _cannot_start(error) from error
     try:
         _stream(executor, context, function, items, receive, workers, name_of)
     except BaseException:
@@ -96,11 +104,22 @@ def _stream(
             if isinstance(error, BrokenProcessPool):
                 executor.shutdown()  # ends the other workers; exit codes are certain only after it
                 names = [name_of(item) for item in under_way.values()]
-                raise _death(context.exit_code(), names) from error
+                raise_if_signalled()  # where all processes of a job were told to end
+                raise end_of_worker(context.exit_code(), names, remedy=_LESS) from error
             item = under_way.pop(future)
             if error is not None:  # the function or the item has no pickle, or the function asked to exit
                 raise RecamError(f"{name_of(item)}: {type(error).__name__}: {error}") from error
             receive(item, future.result().unwrap(name_of(item)))
+
+
+def _cannot_start(error: OSError) -> ResourceError:
+    """Return what to tell where a process, or one of the locks that it shares with its parent, cannot be made."""
+    reason = f"cannot start a worker process: {error.strerror or error}"
+    if error.errno in _NO_SHARED_MEMORY:
+        return ResourceError(f"{reason} (/dev/shm)", remedy=_SHARED_MEMORY)
+    return lack_of(error, "starting a worker process", less=_LESS) or ResourceError(
+        reason, remedy="Use fewer --workers"
+    )
 
 
 def _fill(
@@ -117,14 +136,13 @@ def _fill(
         except StopIteration:
             break
         try:
-            with _child_surroundings():
+            with deaf_children(OF_A_TERMINAL), _one_thread_each():
                 future = executor.submit(_attempt, function, item)
         except BrokenProcessPool as error:  # between two items; those under way, if any, carry the error too
             future = Future()
             future.set_exception(error)
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise RecamError(f"cannot start a worker process: {reason}", remedy="Use fewer --workers") from error
+            raise _cannot_start(error) from error
         under_way[future] = item
     return bool(under_way)
 
@@ -150,10 +168,10 @@ def _attempt(function: Callable[[Item], Result], item: Item) -> _Outcome[Result]
     try:
         return _Outcome(function(item))
     except RecamError as error:
-        return _Outcome(expected=error)
-    except MemoryError:
-        return _Outcome(expected=RecamError("not enough memory", remedy="Use fewer --workers"))
+        return _Outcome(expected=lack_of(error) or error)  # its cause does not travel
     except Exception as error:
+        if (lack := lack_of(error, less=_LESS)) is not None:
+            return _Outcome(expected=lack)
         text = f"{type(error).__name__}: {error}"
         return _Outcome(unexpected=text[:_TEXT_KEPT], trace=traceback.format_exc()[-_TEXT_KEPT:])
 
@@ -162,30 +180,6 @@ def _named(error: RecamError, name: str) -> RecamError:
     if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", str(error)):
         return error
     return type(error)(f"{name}: {error.message}", remedy=error.remedy)
-
-
-def _death(exit_code: int | None, names: list[str]) -> RecamError:
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    where = f"while at work on {'one of ' if len(names) > 1 else ''}{', '.join(names[:_NAMES_SHOWN])}{more}"
-    if exit_code is not None and exit_code == -getattr(signal, "SIGKILL", 0):
-        return RecamError(
-            f"a worker process was killed (SIGKILL) {where}: most likely the system ran out of memory",
-            remedy="Use fewer --workers, or smaller images; finished items are kept",
-        )
-    if exit_code is None:
-        how = "ended unexpectedly"
-    elif exit_code < 0:
-        how = f"was ended by signal {_signal_name(-exit_code)}"
-    else:
-        how = f"ended with exit code {exit_code}"
-    return RecamError(f"a worker process {how} {where}", remedy="See what happens with --workers 0")
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)
 
 
 class _RecordingContext(SpawnContext):
@@ -217,15 +211,9 @@ class _RecordingContext(SpawnContext):
 
 
 @contextmanager
-def _child_surroundings() -> Iterator[None]:
-    """Start children with one thread per library and deaf to Ctrl-C, which the parent answers for all of
-    them.
-
-    Both must be so before a child's first line of Python: numerical libraries read the variables when loaded,
-    and a child interrupted during its imports prints a traceback.
-    """
+def _one_thread_each() -> Iterator[None]:
+    """Start children with one thread per library: numerical libraries read the variables when loaded."""
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if os.name == "posix" else None
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
     try:
         yield
@@ -235,8 +223,6 @@ def _child_surroundings() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        if mask is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _prepare_worker() -> None:

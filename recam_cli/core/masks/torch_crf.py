@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recam_cli.core.errors import RecamError
+from recam_cli.core.errors import ResourceError
 from recam_cli.core.masks.features import weighted_features
 from recam_cli.core.masks.torch_lattice import TorchLattice
 
@@ -21,7 +21,7 @@ def _memory_of(device: torch.device) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise RecamError(
+        raise ResourceError(
             f"not enough memory on {device} for the dense CRF", remedy="Use --device cpu, or smaller images"
         ) from error
 
@@ -40,7 +40,7 @@ def torch_inference(
     Arguments and result as of `native_crf.native_inference`, whose probabilities it gives to 1e-4.
 
     Raises:
-        RecamError: the device has not enough memory; also when the function is called.
+        ResourceError: the device has not enough memory; also when the function is called.
     """
     with _memory_of(device):
         kernels = [

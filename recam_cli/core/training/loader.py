@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from recam_cli.core.data.images import read_image, read_mask
 from recam_cli.core.data.samples import Sample
 from recam_cli.core.data.transforms import Augmentation
-from recam_cli.core.errors import RecamError, TrainingError
-from recam_cli.core.processes import end_with_parent
+from recam_cli.core.errors import RecamError
+from recam_cli.core.resources import lack_of
+from recam_cli.core.training.workers import Arrays, made_ahead
+
+Key = tuple[int, int]
+"""(epoch, index) of an augmented sample."""
 
 
 class Item(NamedTuple):
@@ -39,7 +42,7 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TrainingImages(Dataset[Item]):
+class TrainingImages:
     """Samples read from disk and augmented.
 
     Attributes:
@@ -61,7 +64,7 @@ class TrainingImages(Dataset[Item]):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, key: tuple[int, int]) -> Item:
+    def __getitem__(self, key: Key) -> Item:
         """Return the item of `key` = (epoch, index).
 
         Raises:
@@ -81,7 +84,7 @@ class TrainingImages(Dataset[Item]):
         )
 
 
-def epoch_batches(count: int, batch_size: int, seed: int, epoch: int) -> list[list[tuple[int, int]]]:
+def epoch_batches(count: int, batch_size: int, seed: int, epoch: int) -> list[list[Key]]:
     """Return the shuffled (epoch, index) keys of one epoch in batches.
 
     A last incomplete batch is dropped, as published, unless it is the only one.
@@ -96,68 +99,45 @@ def batches_per_epoch(count: int, batch_size: int) -> int:
     return max(1, count // batch_size)
 
 
-@dataclass(frozen=True)
-class _Careful(Dataset[Item | RecamError]):
-    """Hands errors over as items: the loader would wrap what a worker raises into its traceback."""
-
-    data: TrainingImages
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, key: tuple[int, int]) -> Item | RecamError:
-        name = self.data.samples[key[1]].id
-        try:
-            return self.data[key]
-        except RecamError as error:
-            return error
-        except MemoryError:
-            return RecamError(f"{name}: not enough memory", remedy="Use fewer --workers or a smaller --batch-size")
-        except Exception as error:
-            return RecamError(f"{name}: {type(error).__name__}: {error}")
-
-
-def load_batches(data: TrainingImages, keys: list[list[tuple[int, int]]], workers: int) -> Iterator[Batch]:
-    """Yield the batches of `keys` in order, read by `workers` processes (0: in this one).
+def load_batches(data: TrainingImages, keys: list[list[Key]], workers: int) -> Generator[Batch, None, None]:
+    """Yield the batches of `keys` in order, read by `workers` processes (0: in this one); close it to end them.
 
     Raises:
         DataError: an image or mask cannot be read.
-        TrainingError: a process was killed, most likely for want of memory.
+        ResourceError: there is not enough memory, or a process was killed, most likely for want of it.
     """
-    loader: DataLoader[Batch | RecamError] = DataLoader(
-        _Careful(data),  # type: ignore[arg-type]
-        batch_sampler=keys,
-        num_workers=min(workers, len(keys)),
-        collate_fn=_stack,
-        worker_init_fn=_prepare_worker,
-        generator=torch.Generator(),  # else each epoch would draw from torch's global one, from which dropout draws
-    )
+    if workers == 0:
+        batches: Generator[Arrays | RecamError, None, None] = (_read(data, batch) for batch in keys)
+    else:
+        batches = made_ahead(partial(_read, data), keys, min(workers, len(keys)), partial(_ids, data))
+    with closing(batches):
+        for made in batches:
+            if isinstance(made, RecamError):
+                raise made
+            yield Batch(*map(torch.from_numpy, made))
+
+
+def _read(data: TrainingImages, keys: list[Key]) -> Arrays | RecamError:
+    """Return the arrays of a batch, or the error of the first image that cannot be read, which names it."""
+    items: list[Item] = []
+    for key in keys:
+        try:
+            items.append(data[key])
+        except Exception as error:
+            return _told(error, data.samples[key[1]].id)
     try:
-        for batch in loader:
-            if isinstance(batch, RecamError):
-                raise batch
-            yield batch
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise TrainingError(
-            "a process that reads images was killed, most likely for want of memory",
-            remedy="Use fewer --workers or a smaller --batch-size",
-        ) from error
+        images, labels, masks, positions = zip(*items, strict=True)
+        return [torch.stack(parts).numpy() for parts in (images, labels, masks)] + [np.array(positions)]
+    except Exception as error:
+        return _told(error, ", ".join(_ids(data, keys)))
 
 
-def _stack(items: list[Item | RecamError]) -> Batch | RecamError:
-    whole = [item for item in items if isinstance(item, Item)]
-    if len(whole) < len(items):
-        return next(item for item in items if isinstance(item, RecamError))
-    images, labels, masks, indices = zip(*whole, strict=True)
-    return Batch(torch.stack(images), torch.stack(labels), torch.stack(masks), torch.tensor(indices))
+def _told(error: Exception, name: str) -> RecamError:
+    lack = lack_of(error, name)
+    if lack is not None:
+        return lack
+    return error if isinstance(error, RecamError) else RecamError(f"{name}: {type(error).__name__}: {error}")
 
 
-def _prepare_worker(_: int) -> None:
-    """One thread each, and Ctrl-C left to the parent, which ends its workers itself."""
-    end_with_parent()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def _ids(data: TrainingImages, keys: list[Key]) -> list[str]:
+    return [data.samples[index].id for _, index in keys]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from recam_cli.core.errors import RunError, TrainingError
 from recam_cli.core.hardware import autocast
 from recam_cli.core.reporter import Progress, Reporter
+from recam_cli.core.resources import told_where
 from recam_cli.core.signals import Interrupted
 from recam_cli.core.training.loader import (
     Batch,
@@ -108,6 +111,7 @@ class Loop:
         Raises:
             TrainingError: a loss or a gradient is not finite, or weights would become so; the message names phase,
                 epoch, step and image ids, and the file that keeps the batch. The weights are those before the step.
+            ResourceError: there is not enough memory; the message names phase, epoch, step and image ids, too.
             RunError: a snapshot cannot be written.
         """
         at = Position() if self.snapshots is None else self.snapshots.begin(self.title, self.optimiser)
@@ -142,22 +146,30 @@ class Loop:
         first = at.epoch * batches_per_epoch(len(self.data), self.batch_size)
         keys = epoch_batches(len(self.data), self.batch_size, self.data.seed, self.first_epoch + at.epoch)
         keys = keys[: self.total_batches - first]
-        for batch in load_batches(self.data, keys[at.done - first :], self.workers):
-            parts = self._step(batch, losses, at.epoch, at.done, guard)
-            at.done += 1
-            for name, value in parts.items():
-                at.sums[name] = at.sums.get(name, 0.0) + value
-            at.seconds = time.monotonic() - begun
-            try:
-                progress.advance(len(batch.indices), epoch=at.epoch + 1, **parts)
-            except Interrupted:
+        with closing(load_batches(self.data, keys[at.done - first :], self.workers)) as batches:
+            for batch in batches:
+                with told_where(partial(self._where, batch, at)):
+                    parts = self._step(batch, losses, at.epoch, at.done, guard)
+                at.done += 1
+                for name, value in parts.items():
+                    at.sums[name] = at.sums.get(name, 0.0) + value
+                at.seconds = time.monotonic() - begun
+                try:
+                    progress.advance(len(batch.indices), epoch=at.epoch + 1, **parts)
+                except Interrupted:
+                    if self.snapshots is not None:
+                        self.snapshots.keep(at, gradients=self._gradients_wait(at.done))
+                    raise
                 if self.snapshots is not None:
-                    self.snapshots.keep(at, gradients=self._gradients_wait(at.done))
-                raise
-            if self.snapshots is not None:
-                self.snapshots.keep_if_due(at, gradients=self._gradients_wait(at.done))
+                    self.snapshots.keep_if_due(at, gradients=self._gradients_wait(at.done))
         at.means = {name: round(value / len(keys), 6) for name, value in at.sums.items()}
         at.epoch, at.sums, at.seconds = at.epoch + 1, {}, 0.0
+
+    def _where(self, batch: Batch, at: Position) -> str:
+        return f"{self.title}, in epoch {at.epoch + 1}, step {at.done + 1}, at images {', '.join(self._ids(batch))}"
+
+    def _ids(self, batch: Batch) -> list[str]:
+        return [self.data.samples[int(i)].id for i in batch.indices]
 
     def _gradients_wait(self, done: int) -> bool:
         """Return whether gradients of some of the first `done` batches are not applied yet."""
@@ -195,7 +207,7 @@ class Loop:
         done: int,
     ) -> TrainingError:
         """Keep the batch, the weights and torch's generators, `drawn`, as they were before it; return the error."""
-        ids = [self.data.samples[int(i)].id for i in batch.indices]
+        ids = self._ids(batch)
         where = f"in epoch {epoch + 1}, step {done + 1}, at images {', '.join(ids)}"
         kept = ""
         if self.snapshots is not None:

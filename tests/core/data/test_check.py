@@ -285,7 +285,7 @@ def test_worker_processes_find_the_same(tmp_path, monkeypatch):
 
 
 def test_what_goes_to_worker_processes_can_be_sent(tmp_path):
-    for item in (check._check_chunk, check._start_worker, check_files(tmp_path / "a.png", None, 9, 1)):
+    for item in (check._check_chunk, check_files(tmp_path / "a.png", None, 9, 1)):
         pickle.dumps(item)
 
 

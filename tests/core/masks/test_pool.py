@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
+from multiprocessing.synchronize import _multiprocessing
 from pathlib import Path
 
 import pytest
 
-from recam_cli.core.errors import DataError, ExitCode, RecamError
+from recam_cli.core import signals
+from recam_cli.core.errors import DataError, ExitCode, RecamError, ResourceError
 from recam_cli.core.masks.pool import WorkerFailureError, run_over
 from tests.helpers import pool_work
 
@@ -98,8 +101,24 @@ def test_an_unexpected_error_becomes_one_line_with_item_and_cause(workers):
 
 
 def test_lack_of_memory_names_the_item_and_the_remedy():
-    with pytest.raises(RecamError, match=r"^img_7: not enough memory\. Use fewer --workers$"):
+    with pytest.raises(ResourceError, match=r"^img_7: not enough memory\. Use fewer --workers"):
         collect(pool_work.run_out_of_memory, ["img_7"], 0)
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC])
+def test_without_shared_memory_one_line_says_how_to_do_without(monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(_multiprocessing, "SemLock", refuse)
+    with pytest.raises(ResourceError, match=r"cannot start a worker process: .*/dev/shm.*--workers 0.*--shm-size"):
+        collect(pool_work.double, [1, 2], 2)
+
+
+def test_a_worker_that_a_signal_to_the_whole_job_ended_is_no_error_of_its_own(monkeypatch):
+    monkeypatch.setattr(signals, "_pending", [signal.SIGTERM])
+    with pytest.raises(signals.Interrupted):
+        collect(pool_work.die, ["killed"], 1)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import multiprocessing
 import os
 import signal
+import time
 from dataclasses import dataclass
+from multiprocessing.synchronize import _multiprocessing
 
 import numpy as np
 import pytest
@@ -15,7 +19,7 @@ from hypothesis import strategies as st
 from recam_cli.core.data.custom import open_custom
 from recam_cli.core.data.samples import IGNORE
 from recam_cli.core.data.transforms import Augmentation, normalise
-from recam_cli.core.errors import DataError, RecamError, TrainingError
+from recam_cli.core.errors import DataError, RecamError, ResourceError
 from recam_cli.core.training.loader import TrainingImages, batches_per_epoch, epoch_batches, load_batches
 from recam_cli.core.training.schedule import poly, warmed_poly
 from tests.helpers.tiny_data import make_custom
@@ -130,5 +134,72 @@ class _Suicidal(TrainingImages):
 
 def test_a_killed_worker_ends_training_with_its_likely_cause(images):
     data = _Suicidal(images.samples, images.targets(), Augmentation(32), 0, 10**6)
-    with pytest.raises(TrainingError, match="killed, most likely for want of memory"):
+    with pytest.raises(ResourceError, match=r"killed \(SIGKILL\) .*img_\d+.*ran out of memory\. Use fewer --workers"):
         list(load_batches(data, epoch_batches(len(data), 2, 0, 0), 1))
+
+
+def test_workers_need_no_shared_memory(images, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(_multiprocessing, "SemLock", full)
+    monkeypatch.setattr(torch.UntypedStorage, "_new_shared", full)
+    monkeypatch.setattr(torch.UntypedStorage, "_share_fd_cpu_", full)
+    data = _data(images, masks=True)
+    keys = epoch_batches(len(data), 2, 0, 0)
+    alone, together = (list(load_batches(data, keys, workers)) for workers in (0, 3))
+    for a, b in zip(alone, together, strict=True):
+        assert all(x.dtype == y.dtype and torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_a_killed_worker_is_told_where_its_batch_is_awaited_and_nowhere_else(images):
+    data = _data(images)
+    batches = load_batches(data, [batch for epoch in range(40) for batch in epoch_batches(len(data), 2, 0, epoch)], 2)
+    next(batches)
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    time.sleep(0.1)  # a step, say, in which a signal handler could raise
+    with pytest.raises(ResourceError, match="SIGKILL"):
+        list(batches)
+
+
+def test_signals_to_all_processes_of_a_job_are_left_to_the_parent(images):
+    data = _data(images)
+    keys = [batch for epoch in range(10) for batch in epoch_batches(len(data), 2, 0, epoch)]
+    batches = load_batches(data, keys, 2)
+    next(batches)
+    for worker in multiprocessing.active_children():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(worker.pid, number)
+    assert len(list(batches)) == len(keys) - 1
+
+
+def test_no_worker_is_left_once_the_batches_are_closed(images):
+    data = _data(images)
+    batches = load_batches(data, epoch_batches(len(data), 2, 0, 0), 2)
+    next(batches)
+    assert len(multiprocessing.active_children()) == 2
+    batches.close()
+    assert multiprocessing.active_children() == []
+
+
+@dataclass(frozen=True)
+class _Hungry(TrainingImages):
+    def __getitem__(self, key):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 123 bytes")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_lack_of_memory_names_the_image_from_any_process(images, workers):
+    data = _Hungry(images.samples, images.targets(), Augmentation(32), 0, 10**6)
+    with pytest.raises(ResourceError, match=r"^img_\d+: not enough memory\. Use a smaller --batch-size"):
+        list(load_batches(data, epoch_batches(len(data), 2, 0, 0), workers))
+
+
+def test_a_process_that_cannot_be_started_is_one_line_with_the_remedy(images, monkeypatch):
+    def fork():
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", fork)
+    with pytest.raises(ResourceError, match=r"cannot start a worker process: .*Use fewer --workers"):
+        list(load_batches(_data(images), epoch_batches(8, 2, 0, 0), 2))

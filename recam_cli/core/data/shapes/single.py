@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import multiprocessing
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
-import cv2
 import numpy as np
 
 from recam_cli.core.data.shapes.objects import PRETRAIN_CATEGORIES
 from recam_cli.core.data.shapes.scene import single_object_scene
 from recam_cli.core.data.shapes.spec import ShapesSpec
 from recam_cli.core.reporter import Reporter
+from recam_cli.core.training.workers import made_ahead
 
 _CHUNK = 16
+_Key = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -57,19 +60,25 @@ def draw_single_pictures(
                 pixels[number] = _draw(key)
                 progress.advance()
         else:
-            with multiprocessing.get_context("spawn").Pool(workers, _quiet) as pool:
-                for number, picture in enumerate(pool.imap(_draw, keys, _CHUNK)):
-                    pixels[number] = picture
-                    progress.advance()
+            chunks = [range(i, min(i + _CHUNK, count)) for i in range(0, count, _CHUNK)]
+            drawn = made_ahead(partial(_draw_some, keys), chunks, min(workers, len(chunks)), _names)
+            with closing(drawn):
+                for chunk, (pictures,) in zip(chunks, drawn, strict=True):
+                    pixels[chunk.start : chunk.stop] = pictures
+                    progress.advance(len(chunk))
     return SinglePictures(pixels, np.arange(count, dtype=np.int64) % len(PRETRAIN_CATEGORIES))
 
 
-def _draw(key: tuple[int, int, int, int]) -> np.ndarray:
+def _draw(key: _Key) -> np.ndarray:
     seed, part, number, side = key
     category = number % len(PRETRAIN_CATEGORIES)
     rng = np.random.default_rng([seed, part, number])
     return single_object_scene(rng, ShapesSpec(size=(side, side)), category)[0]
 
 
-def _quiet() -> None:
-    cv2.setNumThreads(0)
+def _draw_some(keys: Sequence[_Key], numbers: range) -> list[np.ndarray]:
+    return [np.stack([_draw(keys[number]) for number in numbers])]
+
+
+def _names(numbers: range) -> list[str]:
+    return [f"picture {number}" for number in numbers]
