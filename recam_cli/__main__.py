@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from recam_cli.core.errors import ExitCode, RecamError, one_line, without_repeatable_form
 from recam_cli.core.printable import printable
+from recam_cli.core.resources import lack_of
 from recam_cli.core.signals import Interrupted, raise_on_signals
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -29,8 +30,7 @@ def main() -> None:
 
         build_app(_asked_command())()
     except RecamError as error:
-        _say(f"recam: {error}")
-        sys.exit(error.exit_code)
+        _end_with(lack_of(error) or error)
     except Interrupted as interruption:
         _say(f"recam: interrupted. Go on with: {_command_to_go_on()}")
         sys.exit(interruption.exit_code)
@@ -41,6 +41,8 @@ def main() -> None:
             _leave_closed_pipe()
         raise
     except OSError as error:
+        if (lack := lack_of(error)) is not None:
+            _end_with(lack)
         if error.errno in _FULL and error.filename is None:  # no file's writer said which: it is the output
             _drop_stdout()
             _say(f"recam: the output cannot be written: {error.strerror}. Free space")
@@ -51,9 +53,8 @@ def main() -> None:
         _say(f"recam: {one_line(str(error.filename))}: {error.strerror}. Correct the path or its permissions")
         sys.exit(ExitCode.BAD_DATA)
     except Exception as error:
-        if (refused := without_repeatable_form(error)) is not None:
-            _say(f"recam: {refused}")
-            sys.exit(refused.exit_code)
+        if (told := without_repeatable_form(error) or lack_of(error)) is not None:
+            _end_with(told)
         _unexpected(error)
 
 
@@ -74,6 +75,11 @@ def _drop_stdout() -> None:
     from recam_cli.terminal import drop_stdout
 
     drop_stdout()
+
+
+def _end_with(error: RecamError) -> NoReturn:
+    _say(f"recam: {error}")
+    sys.exit(error.exit_code)
 
 
 def _unexpected(error: Exception) -> NoReturn:

@@ -18,7 +18,8 @@ from PIL.PngImagePlugin import PngInfo
 from recam_cli.core.bounded import reason_of, require_plain
 from recam_cli.core.data.limits import MAX_PIXELS
 from recam_cli.core.data.palette import PALETTE
-from recam_cli.core.errors import DataError
+from recam_cli.core.errors import DataError, ResourceError
+from recam_cli.core.resources import lack_of
 from recam_cli.core.runs.files import atomic_file
 
 # Once for the process, as `catch_warnings` is not safe among threads: on large images our own limit decides,
@@ -64,6 +65,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Raises:
         DataError: missing, not an image of the allowed formats, truncated, of more than 8 bits per channel,
             or larger than `max_pixels`.
+        ResourceError: there is not enough memory.
     """
     with _open(path, PHOTO_FORMATS, max_pixels, "image") as image, _decoding(path, "image"):
         _require_few_scans(image, path)
@@ -150,7 +152,9 @@ def _open(path: Path, formats: tuple[str, ...], max_pixels: int, what: str) -> I
             f"{path}: more than {max_pixels:,} pixels", remedy="Scale the image down, or raise --max-pixels"
         ) from None
     except Exception as error:  # Pillow's format readers raise nearly anything on damaged headers
-        raise DataError(f"{path}: cannot be read as {what}: {reason_of(error)}", remedy="Replace the file") from error
+        raise _lack(error, path) or DataError(
+            f"{path}: cannot be read as {what}: {reason_of(error)}", remedy="Replace the file"
+        ) from error
     width, height = image.size
     if width * height > max_pixels:
         image.close()
@@ -196,9 +200,13 @@ def _decoding(path: Path, what: str) -> Iterator[None]:
     except DataError:
         raise
     except Exception as error:
-        raise DataError(
+        raise _lack(error, path) or DataError(
             f"{path}: truncated or damaged {what}: {reason_of(error)}", remedy="Replace the file"
         ) from error
+
+
+def _lack(error: Exception, path: Path) -> ResourceError | None:
+    return lack_of(error, str(path), less="Use fewer --workers, or scale the image down")
 
 
 def _orientation(image: Image.Image) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from recam_cli.core.errors import DataError
 from recam_cli.core.models.checkpoint import check_size
+from recam_cli.core.resources import lack_of
 
 MAX_NUMBERS = 400_000_000
 """More than any backbone has with its classification head (VGG16: 138 million)."""
@@ -40,9 +41,9 @@ def read_foreign(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")  # of the pickle's protocol; what it holds is checked below
             held = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}", remedy="Correct the path") from None
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}", remedy="Correct the path") from error
     except Exception as error:  # an unpickler meets damage, and what it refuses to run, with nearly any error
-        raise DataError(
+        raise lack_of(error, str(path)) or DataError(
             f"{path}: refused: damaged, or holding more than plain tensors, which could run code "
             f"({type(error).__name__})",
             remedy=_REMEDY,

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from recam_cli.core.bounded import parse_json
 from recam_cli.core.errors import RecamError, RunError
+from recam_cli.core.resources import lack_of
 from recam_cli.core.runs.files import append_line, fingerprint, sha256_of, write_bytes
 from recam_cli.core.runs.leftovers import is_leftover, sweep
 from recam_cli.core.runs.lock import LOCK_NAME, Lock, in_use, locked
@@ -249,9 +250,13 @@ class Run:
                 yield entry
                 entry.state = "done"
             except BaseException as error:
+                lack = lack_of(error, name)
+                told = lack or error
                 entry.state = "failed" if isinstance(error, Exception) else "interrupted"
-                entry.error = str(error) if isinstance(error, RecamError) else type(error).__name__
-                raise
+                entry.error = str(told) if isinstance(told, RecamError) else type(told).__name__
+                if lack is None or lack is error:
+                    raise
+                raise lack from error
             finally:
                 self._locks.pop()
                 lock.check()

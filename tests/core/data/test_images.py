@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from recam_cli.core.data import images
 from recam_cli.core.data.images import (
@@ -19,7 +20,7 @@ from recam_cli.core.data.images import (
     write_image,
     write_mask,
 )
-from recam_cli.core.errors import DataError
+from recam_cli.core.errors import DataError, ResourceError
 from tests.helpers.hostile_images import endless_scans, many_pages
 from tests.helpers.tiny_data import draw_photo
 
@@ -207,3 +208,17 @@ def test_pages_are_counted_in_a_time_that_does_not_grow_with_their_square(tmp_pa
     begun = time.process_time()
     assert read_kind(path) == images.PhotoKind("TIFF", 100)
     assert time.process_time() - begun < 1
+
+
+@pytest.mark.parametrize("reader", [read_image, read_mask, read_grey])
+@pytest.mark.parametrize("moment", ["open", "load"])
+def test_a_lack_of_memory_is_no_damage_of_the_file(tmp_path, monkeypatch, reader, moment):
+    path = tmp_path / "large.png"
+    Image.new("L", (9, 9)).save(path)
+
+    def fail(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(Image if moment == "open" else PngImageFile, moment, fail)
+    with pytest.raises(ResourceError, match=r"large\.png: not enough memory\. Use fewer --workers, or scale"):
+        reader(path)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from recam_cli.core.errors import ExitCode, RunError, UsageError
+from recam_cli.core.errors import ExitCode, ResourceError, RunError, UsageError
 from recam_cli.core.runs.files import sha256_of, write_text
 from recam_cli.core.runs.manifest import Manifest
 from recam_cli.core.runs.run import Run, newest_run, result_settings, stage_fingerprint
@@ -55,6 +55,17 @@ def test_a_stage_that_does_not_finish_is_recorded_as_such(tmp_path, error, state
     assert Run.open(run.path).manifest.stages["train-cls"].state == state
     with pytest.raises(RunError, match="has not finished"):
         Run.open(run.path).require("train-cls")
+
+
+def test_a_stage_that_lacks_memory_says_so_here_and_in_the_manifest(tmp_path):
+    run = Run.create(tmp_path / "run")
+    with (
+        pytest.raises(ResourceError, match=r"^train-cls: not enough memory\. Use a smaller") as caught,
+        run.stage("train-cls", _resolved()),
+    ):
+        raise MemoryError
+    entry = Run.open(run.path).manifest.stages["train-cls"]
+    assert (entry.state, entry.error) == ("failed", str(caught.value))
 
 
 def test_the_fingerprint_follows_what_changes_results_only():

@@ -11,7 +11,7 @@ from torch import nn
 
 from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.data.transforms import Augmentation
-from recam_cli.core.errors import ExitCode, RunError, TrainingError
+from recam_cli.core.errors import ExitCode, ResourceError, RunError, TrainingError
 from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.groups import DataSettings
@@ -233,3 +233,17 @@ def test_begun_anew_the_file_goes_aside_with_the_snapshots(data, run):
     aside = SnapshotFolder(run.path / "snapshots").set_aside()
     assert (aside / NAME).is_file()
     shutil.rmtree(aside)
+
+
+def test_a_step_that_lacks_memory_names_phase_epoch_step_and_images(data, run):
+    net = network()
+    bad = Bad(net, None, 0)
+
+    def losses(batch):
+        if bad.steps == 5:
+            raise RuntimeError("could not create a primitive")
+        return bad(batch)
+
+    where = r"^Small, in epoch 2, step 6, at images img_\d+, img_\d+: not enough memory\. Use a smaller --batch-size"
+    with pytest.raises(ResourceError, match=where):
+        train(net, data, run, losses)
