@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import sys
 from typing import NoReturn
 
 from recam_cli.core.errors import ExitCode, RecamError, one_line, without_repeatable_form
 from recam_cli.core.printable import printable
 from recam_cli.core.resources import lack_of
+from recam_cli.core.runs.under_way import begun_last
+from recam_cli.core.shell import shell_line
 from recam_cli.core.signals import Interrupted, raise_on_signals
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -102,11 +103,13 @@ def _asked_command() -> str | None:
 
 
 def _command_to_go_on() -> str:
-    """Return the command that goes on where this one was interrupted."""
+    """Return the command that goes on where this one was interrupted; what had not begun a stage begins again."""
     words = ["recam", *sys.argv[1:]]
-    if _asked_command() in ("train-cls", "train-seg") and "--resume" not in words:
-        words.append("--resume")
-    return shlex.join(words)
+    if (begun := begun_last()) is not None:
+        from recam_cli.core.runs.next_command import going_on
+
+        words = going_on(words, _asked_command() or "", *begun)
+    return shell_line(words)
 
 
 def _say(message: str) -> None:

@@ -128,7 +128,7 @@ def run_values(run: Run, cls: type[Any], stage: str) -> dict[str, Any]:
     Raises:
         RunError: it notes a preset that there is none of.
     """
-    from recam_cli.core.runs.run import STAGE_ORDER
+    from recam_cli.core.runs.stage_facts import STAGE_ORDER
 
     entry = run.manifest.stages.get("train-cls")
     if entry is None:

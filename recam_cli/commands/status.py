@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 def _execute(call: Call) -> None:
+    from recam_cli.core.runs.next_command import next_command
     from recam_cli.core.runs.run import Run
     from recam_cli.core.runs.verify import verify
 
@@ -30,7 +31,7 @@ def _execute(call: Call) -> None:
         for stage, entry in run.manifest.stages.items():
             if entry.error and run.state(stage) == "failed":
                 print_line(f"{stage} failed: {entry.error}")
-        print_line(f"next: {run.next_command()}")
+        print_line(f"next: {next_command(run)}")
 
     call.show(result, human)
     if verified is not None:
@@ -39,6 +40,8 @@ def _execute(call: Call) -> None:
 
 def overview(run: Run) -> dict[str, Any]:
     """Return what `--json` prints."""
+    from recam_cli.core.runs.next_command import next_command
+
     stages = {
         name: {
             "state": run.state(name),
@@ -50,7 +53,7 @@ def overview(run: Run) -> dict[str, Any]:
         }
         for name, entry in run.manifest.stages.items()
     }
-    return {"run": str(run.path), "stages": stages, "next_command": run.next_command()}
+    return {"run": str(run.path), "stages": stages, "next_command": next_command(run)}
 
 
 def rows(run: Run) -> list[tuple[str, str, str, str]]:

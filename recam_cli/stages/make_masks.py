@@ -157,7 +157,7 @@ def _prepare(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter
     inputs = {"make-seeds" + suffix: made.fingerprint}
     images = open_dataset(settings, settings.split)
     require_classes(run, "train-cls", images.classes, images.root)
-    _require_same_images(images, made, command(run, "make-seeds", suffix))
+    _require_same_images(images, made, command(run, "make-seeds", suffix, overwrite=True))
     seeds = run.path / f"seeds{suffix}"
     _require_seeds(images, seeds, command(run, "make-seeds", suffix))
     inputs["seeds"] = _content_of_seeds(run, suffix, images, seeds)
@@ -235,7 +235,7 @@ def _require_same_images(images: ImageSet, seeds: StageEntry, remedy: str) -> No
     if noted is not None and seeds.settings.get("split") == images.split and noted != images.fingerprint():
         raise RunError(
             f"{images.root}: photographs or labels have changed since the seeds were made",
-            remedy=f"Restore them, or make the seeds anew: {remedy} --overwrite",
+            remedy=f"Restore them, or make the seeds anew: {remedy}",
         )
 
 

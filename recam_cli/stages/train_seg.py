@@ -27,7 +27,8 @@ from recam_cli.core.runs.commits import Commits
 from recam_cli.core.runs.files import fingerprint, sha256_of
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.manifest import StageEntry
-from recam_cli.core.runs.run import SCORABLE_NOTE, Run, result_settings
+from recam_cli.core.runs.run import Run, result_settings
+from recam_cli.core.runs.stage_facts import SCORABLE_NOTE
 from recam_cli.core.runs.variants import command, require_variant, resolve_method, trained_method, variant_suffix
 from recam_cli.core.runs.verify import check_items
 from recam_cli.core.settings.resolve import Resolved
@@ -165,8 +166,8 @@ def _prepare(settings: TrainSegSettings, run: Run, reporter: Reporter) -> _Job:
     suffix, masks, inputs = _source_of_masks(settings, run)
     changed = run.outdated("make-masks" + suffix) if masks is not None else None
     if changed is not None:
-        again = command(run, "make-masks", suffix)
-        reporter.warn(f"{masks} was made before {changed} was done anew; to make it again, run: {again} --overwrite")
+        again = command(run, "make-masks", suffix, overwrite=True)
+        reporter.warn(f"{masks} was made before {changed} was done anew; to make it again, run: {again}")
     method = _method(settings, run)
     settings = replace(
         settings,

@@ -157,24 +157,25 @@ def test_verify_names_the_file_and_exits_5(run, name, fault, reason):
 def test_the_remedy_is_a_command_that_takes_these_options(tmp_path):
     remedies = {
         "report": "recam report",
-        "make-seeds-cam": "recam make-seeds --method cam --overwrite",
-        "train-psa": "recam make-masks --overwrite",
-        "instances-cam": "recam make-masks --method cam --overwrite",
+        "make-seeds-cam": "recam make-seeds --method cam",
+        "train-psa": "recam make-masks",
+        "instances-cam": "recam make-masks --method cam",
         "train-seg-truth": "recam train-seg --labels truth --overwrite",
         "evaluate-masks-cam-train": "recam evaluate --of masks --method cam --split train",
         "evaluate-segmentation-val": "recam evaluate --of segmentation --split val",
     }
+    made = Run.create(tmp_path / "run")
     commands: Any = getattr(get_command(build_app()), "commands", None)
     for stage, command in remedies.items():
         faults = tuple(Fault(stage, name, "changed") for name in "ab")
         with pytest.raises(CheckError) as caught:
-            Verification(tmp_path, 2, faults).raise_on_faults()
-        assert caught.value.remedy == f"Restore them, or make them anew: {command} --run {tmp_path}"
+            Verification(made, 2, faults).raise_on_faults()
+        assert caught.value.remedy == f"Restore them, or make them anew: {command} --run {made.path}"
         name, *options = command.split()[1:]
         commands[name].make_context(name, options)
     faults = (Fault("report", "a", "changed"), Fault("train-cls", "b", "missing"))
     with pytest.raises(CheckError, match=r"train a new run with: recam train-cls$"):
-        Verification(tmp_path, 2, faults).raise_on_faults()
+        Verification(made, 2, faults).raise_on_faults()
 
 
 @pytest.mark.parametrize("fault", ["flipped", "missing"])

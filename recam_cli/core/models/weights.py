@@ -8,7 +8,6 @@ those the card gives the SHA-256 of.
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from recam_cli.core.models.torchvision_gate import torchvision
 from recam_cli.core.reporter import Reporter, SilentReporter
 from recam_cli.core.runs.files import sha256_of
 from recam_cli.core.runs.leftovers import sweep, temporary_beside
+from recam_cli.core.shell import shell_line
 
 CHECKPOINTS = Path("checkpoints")
 FOREIGN_SUFFIXES = (".pth", ".pt")
@@ -93,7 +93,7 @@ def _local_file(backbone: str, folder: Path) -> Path | None:
 
 
 def _not_imported(path: Path, backbone: str) -> DataError:
-    command = shlex.join(["recam", "import-weights", str(path), "--backbone", backbone])
+    command = shell_line(["recam", "import-weights", str(path), "--backbone", backbone])
     return DataError(
         f"{path}: not safetensors; torch files are pickles, which could run code, and are not read here",
         remedy=f"Import it once, and name the file that this prints: {command}",

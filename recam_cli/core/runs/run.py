@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import sys
 import time
@@ -21,7 +20,10 @@ from recam_cli.core.runs.files import append_line, fingerprint, sha256_of, write
 from recam_cli.core.runs.leftovers import is_leftover, sweep
 from recam_cli.core.runs.lock import LOCK_NAME, Lock, in_use, locked
 from recam_cli.core.runs.manifest import MANIFEST_NAME, Manifest, Output, StageEntry
+from recam_cli.core.runs.next_command import command_of, next_command
+from recam_cli.core.runs.stage_facts import STAGE_ORDER
 from recam_cli.core.runs.sums import write_sums
+from recam_cli.core.runs.under_way import note_begun
 from recam_cli.core.runs.versions import versions
 from recam_cli.core.settings.declare import as_plain, settings_of
 from recam_cli.core.settings.groups import HARDWARE, OUTPUT
@@ -29,17 +31,9 @@ from recam_cli.core.settings.resolve import Resolved, resolve
 
 S = TypeVar("S")
 RUNS_FOLDER = Path("runs")
-STAGE_ORDER = ("train-cls", "make-seeds", "make-masks", "train-seg")
 METRICS_NAME = "metrics.jsonl"
-SCORABLE_NOTE = "scorable"
-"""Note of train-seg: whether the images it predicted have true masks."""
 _UNFINISHED = "unfinished-"
 _PLACES = ("data_root", "labels", "max_pixels", "download", "init")
-
-_TRAINED_IN = {"train-cls": "classifier", "train-seg": "segmenter"}
-"""Folders of the weights of trainings that can be resumed; their snapshots lie in them."""
-_NOT_FINITE = "snapshots/not-finite.safetensors"
-_RATE = re.compile(r"(\w+_)?lr(_\w+)?")
 
 
 class Run:
@@ -143,7 +137,7 @@ class Run:
             begun = "has not finished" if stage in self.manifest.stages else "has not been run"
             raise RunError(
                 f"{self.path}: {stage} {begun}",
-                remedy=f"Run: {self._command(stage)}",
+                remedy=f"Run: {command_of(self, stage)}",
             )
         return entry
 
@@ -232,7 +226,7 @@ class Run:
             sweep(self.path)
             self.manifest = Manifest.load(self.path)
             entry = StageEntry(
-                command=shlex.join(["recam", *sys.argv[1:]]),
+                command=_asked_command(),
                 settings=as_plain(resolved.settings),
                 sources=dict(resolved.sources),
                 fingerprint=stage_fingerprint(name, resolved.settings, inputs or {}),
@@ -246,6 +240,7 @@ class Run:
                 _as_begun(entry, self.manifest.stages[name])
             self.manifest.stages[name] = entry
             self.manifest.save(self.path)
+            note_begun(self.path, name)
             try:
                 yield entry
                 entry.state = "done"
@@ -261,41 +256,8 @@ class Run:
                 self._locks.pop()
                 lock.check()
                 entry.seconds = round(time.monotonic() - begun, 3)
-                self.manifest.next_command = self.next_command()
+                self.manifest.next_command = next_command(self)
                 self.manifest.save(self.path)
-
-    def next_command(self) -> str:
-        """Return the command that continues this run; once all stages are done, evaluates and then reports it."""
-        place = f"--run {shlex.quote(str(self.path))}"
-        for stage in STAGE_ORDER:
-            if self.entry(stage) is None:
-                return self._command(stage)
-            if self.outdated(stage) is not None:
-                return f"recam {stage} --overwrite {place}"
-        evaluated = any(self.entry(name) for name in self.manifest.stages if name.startswith("evaluate-segmentation"))
-        trained = self.manifest.stages[STAGE_ORDER[-1]]
-        if evaluated or trained.notes.get(SCORABLE_NOTE) is False:
-            return f"recam report {place}"
-        return f"recam evaluate --of segmentation {place}"
-
-    def _command(self, stage: str) -> str:
-        """Return the command that runs a stage; of a training that was begun, its own, which names the data."""
-        place = f"--run {shlex.quote(str(self.path))}"
-        begun = self.manifest.stages.get(stage)
-        folder = _TRAINED_IN.get(stage)
-        if begun is not None and self._ended_not_finite(stage):
-            own = begun.command if begun.command.startswith(f"recam {stage} ") else f"recam {stage}"
-            return " ".join([own, *_lower_rates(begun), *([] if "--run" in own else [place])])
-        if begun is not None and folder is not None and any(self.path.glob(f"{folder}/snapshots/last*.safetensors")):
-            return f"recam {stage} --resume {place}"
-        if begun is not None and stage == STAGE_ORDER[0] and begun.command.startswith(f"recam {stage} "):
-            return begun.command if "--run" in begun.command else f"{begun.command} {place}"
-        return f"recam {stage} {place}"
-
-    def _ended_not_finite(self, stage: str) -> bool:
-        """Return whether a training stopped at a NaN or Inf, which it would meet again were it resumed."""
-        kept = self.path / _TRAINED_IN[stage] / _NOT_FINITE if stage in _TRAINED_IN else None
-        return kept is not None and kept.is_file() and self.state(stage) == "failed"
 
     def output_of_file(self, path: Path) -> Output:
         """Describe a written file by hash and size."""
@@ -347,6 +309,19 @@ def newest_run(root: Path = RUNS_FOLDER) -> Path | None:
     return max(found, key=lambda p: (p.stat().st_mtime_ns, p.parent.name)).parent if found else None
 
 
+def _asked_command() -> str:
+    """Return the command line of this process; a config file's path made absolute, so that it can be run elsewhere."""
+    words, after_config = ["recam"], False
+    for word in sys.argv[1:]:
+        option, equals, value = word.partition("=")
+        if after_config:
+            words.append(str(Path(word).absolute()))
+        else:
+            words.append(f"{option}={Path(value).absolute()}" if equals and option == "--config" else word)
+        after_config = word == "--config"
+    return shlex.join(words)
+
+
 def _of_other_stage(line: bytes, stage: str) -> bool:
     try:
         return bool(parse_json(line).get("stage") != stage)
@@ -360,14 +335,6 @@ def _as_begun(entry: StageEntry, begun: StageEntry) -> None:
     for name, source in begun.sources.items():
         if name in entry.sources and begun.settings.get(name) == entry.settings.get(name):
             entry.sources[name] = source
-
-
-def _lower_rates(entry: StageEntry) -> Iterator[str]:
-    """Yield options that make the learning rates of the phase that failed a tenth of what was recorded."""
-    second = (entry.error or "").startswith("ReCAM:")
-    for name, rate in entry.settings.items():
-        if _RATE.fullmatch(name) and name.startswith("recam_") == second and isinstance(rate, int | float) and rate > 0:
-            yield f"--{name.replace('_', '-')} {rate / 10:g}"
 
 
 def _of_no_stage(path: Path) -> bool:

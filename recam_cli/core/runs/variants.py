@@ -6,18 +6,16 @@ those of its plain CAM in `seeds-cam/` and `masks-cam/` (stages make-seeds-cam, 
 
 from __future__ import annotations
 
-import shlex
 from typing import Literal
 
 from recam_cli.core.errors import RunError
 from recam_cli.core.runs.manifest import StageEntry
+from recam_cli.core.runs.next_command import command_of
 from recam_cli.core.runs.run import Run
 
 Method = Literal["run", "cam", "recam"]
 """As users ask: "run" stands for what the run's classifier was trained as."""
 TRAINED_METHODS = ("cam", "recam")
-OPTIONS = {"": "", "-cam": " --method cam", "-truth": " --labels truth"}
-"""What asks for a stage's variant, by its suffix."""
 
 
 def trained_method(run: Run) -> str:
@@ -71,6 +69,6 @@ def require_variant(run: Run, stage: str, suffix: str) -> StageEntry:
     return entry
 
 
-def command(run: Run, stage: str, suffix: str) -> str:
-    """Return the command line that makes the stage's variant."""
-    return f"recam {stage}{OPTIONS[suffix]} --run {shlex.quote(str(run.path))}"
+def command(run: Run, stage: str, suffix: str, *, overwrite: bool = False) -> str:
+    """Return the command line that makes the stage's variant, with the settings it was begun with, if it was."""
+    return command_of(run, stage + suffix, overwrite=overwrite)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,9 +12,10 @@ from recam_cli.core.errors import CheckError, RunError
 from recam_cli.core.reporter import Progress, Reporter
 from recam_cli.core.runs.files import sha256_of, sha256_of_all
 from recam_cli.core.runs.manifest import Output
-from recam_cli.core.runs.run import STAGE_ORDER, Run
+from recam_cli.core.runs.next_command import command_of
+from recam_cli.core.runs.run import Run
 from recam_cli.core.runs.sums import find_sums
-from recam_cli.core.runs.variants import OPTIONS
+from recam_cli.core.shell import shell_line
 
 _NAMED = 5
 _EVALUATION = re.compile("evaluate-(seeds|masks|segmentation)(?:-(cam|truth))?-(.+)")
@@ -91,7 +91,7 @@ class Fault:
 class Verification:
     """What became of the files of the finished stages of `run`: how many were looked at, and which are at fault."""
 
-    run: Path
+    run: Run
     files: int
     faults: tuple[Fault, ...]
 
@@ -105,8 +105,8 @@ class Verification:
             return
         named = ", ".join(f"{fault.file} ({fault.reason})" for fault in self.faults[:_NAMED])
         more = f" and {len(self.faults) - _NAMED} more" if len(self.faults) > _NAMED else ""
-        commands = dict.fromkeys(_command_anew(fault.stage) for fault in self.faults)
-        anew = "; ".join(f"{command} --run {shlex.quote(str(self.run))}" for command in commands if command)
+        commands = dict.fromkeys(_command_anew(self.run, fault.stage) for fault in self.faults)
+        anew = "; ".join(command for command in commands if command)
         raise CheckError(
             f"{len(self.faults)} of {self.files} files are not as they were written: {named}{more}",
             remedy=f"Restore them, or make them anew: {anew}" if None not in commands else _NEW_RUN,
@@ -121,21 +121,23 @@ def verify(run: Run, reporter: Reporter) -> Verification:
     total = sum(output.count for _, output in outputs)
     with reporter.track("Verifying", total, "file") as progress:
         faults = [fault for stage, output in outputs for fault in _faults(run, stage, output, progress)]
-    return Verification(run.path, total, tuple(faults))
+    return Verification(run, total, tuple(faults))
 
 
-def _command_anew(stage: str) -> str | None:
-    """Return the command that makes a stage's files anew, without its --run; None for train-cls, which begins a run."""
+def _command_anew(run: Run, stage: str) -> str | None:
+    """Return the command that makes a stage's files anew; None for train-cls, which begins a run.
+
+    Stages of items make those anew that have changed; a segmenter is replaced on request only.
+    """
     if stage == "train-cls":
         return None
+    place = ("--run", str(run.path))
     if stage == "report":
-        return "recam report"
+        return shell_line(("recam", "report", *place))
     if (found := _EVALUATION.fullmatch(stage)) is not None:
-        method = f" --method {found[2]}" if found[2] else ""
-        return f"recam evaluate --of {found[1]}{method} --split {shlex.quote(found[3])}"
-    command = next((name for name in STAGE_ORDER if stage.startswith(name)), "make-masks")  # or one of its parts
-    option = next((text for suffix, text in OPTIONS.items() if suffix and stage.endswith(suffix)), "")
-    return f"recam {command}{option} --overwrite"
+        method = ("--method", found[2]) if found[2] else ()
+        return shell_line(("recam", "evaluate", "--of", found[1], *method, "--split", found[3], *place))
+    return command_of(run, stage, overwrite=stage.startswith("train-seg"))
 
 
 def _faults(run: Run, stage: str, output: Output, progress: Progress) -> Iterator[Fault]:

@@ -163,15 +163,6 @@ def test_a_training_that_still_goes_on_is_not_begun_anew(tmp_path):
     assert Run.open(run.path).require("train-cls")
 
 
-def test_the_next_command_of_an_unfinished_training_is_the_one_that_began_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["recam", "train-cls", "--data-root", "my photos"])
-    run = Run.create(tmp_path / "run")
-    _fail(run)
-    assert run.next_command() == f"recam train-cls --data-root 'my photos' --run {run.path}"
-    with pytest.raises(RunError, match="--data-root 'my photos' --run"):
-        run.require("train-cls")
-
-
 def test_a_stage_is_outdated_once_an_earlier_one_was_done_anew_with_other_settings(tmp_path):
     run = Run.create(tmp_path / "run")
     before = ""
@@ -183,21 +174,6 @@ def test_a_stage_is_outdated_once_an_earlier_one_was_done_anew_with_other_settin
         before = stage
     assert run.outdated("make-masks") == run.outdated("train-seg") == "make-seeds"
     assert run.outdated("make-seeds") is run.outdated("train-cls") is run.outdated("never-run") is None
-    assert run.next_command() == f"recam make-masks --overwrite --run {run.path}"
-
-
-def test_after_the_evaluation_or_where_none_is_possible_the_report_comes_next(tmp_path):
-    run = Run.create(tmp_path / "run")
-    for stage in ("train-cls", "make-seeds", "make-masks", "train-seg"):
-        with run.stage(stage, _resolved()) as entry:
-            pass
-    assert run.next_command() == f"recam evaluate --of segmentation --run {run.path}"
-    entry.notes["scorable"] = False
-    assert run.next_command() == f"recam report --run {run.path}"
-    entry.notes["scorable"] = True
-    with run.stage("evaluate-segmentation-val", _resolved()):
-        pass
-    assert run.next_command() == f"recam report --run {run.path}"
 
 
 def test_a_run_that_vanishes_while_a_stage_works_in_it_is_told_and_not_written_anew(tmp_path):
