@@ -9,16 +9,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from recam_cli.core.data.shapes import ShapesSpec, open_shapes
+from recam_cli.core.data.shapes import ShapesSpec, open_shapes, spec_of
 from recam_cli.core.errors import RunError
 from recam_cli.core.hardware import choose_device, choose_precision
 from recam_cli.core.metrics.figures import percent
 from recam_cli.core.metrics.result import EvaluateResult
 from recam_cli.core.report.canvas import png_bytes
 from recam_cli.core.report.comparison import ComparisonSheet, telling_samples
+from recam_cli.core.report.run_figures import OWN_STAGE as REPORT
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.files import write_bytes
-from recam_cli.core.runs.run import RUNS_FOLDER, Run
+from recam_cli.core.runs.manifest import MANIFEST_NAME, Manifest
+from recam_cli.core.runs.next_command import has_snapshot
+from recam_cli.core.runs.run import RUNS_FOLDER, Run, result_settings
 from recam_cli.core.settings.declare import settings_of
 from recam_cli.core.settings.demo import DemoSettings
 from recam_cli.core.settings.evaluate import EvaluateSettings
@@ -50,7 +53,7 @@ class DemoRow:
         miou: in percent; nothing behind it has seen a true mask. None where nothing is scored.
         best: of seeds, the highest mIoU in percent of any threshold, which is chosen with the true masks.
         best_threshold: that threshold.
-        seconds: wall-clock time of making it.
+        seconds: wall-clock time of making it, without what an interrupted demo had made before.
     """
 
     name: str
@@ -88,7 +91,7 @@ class DemoResult:
 
 
 def run(resolved: Resolved[DemoSettings], reporter: Reporter, *, changes: Changes | None = None) -> DemoResult:
-    """Run all stages from nothing.
+    """Run all stages from nothing, or go on where a demo of the same settings and the same `out` was interrupted.
 
     Args:
         resolved: the settings.
@@ -96,16 +99,17 @@ def run(resolved: Resolved[DemoSettings], reporter: Reporter, *, changes: Change
         changes: values that win over the preset, by stage.
 
     Raises:
-        RunError: the run directory or the folder of its images exists already.
+        RunError: the run directory or the folder of its images exists already, and is none to go on with.
         UsageError: as the stages.
     """
     settings = resolved.settings
     out = settings.out or RUNS_FOLDER / f"demo-{datetime.now():%Y%m%d-%H%M%S}"
     data = out.with_name(f"{out.name}-data")
-    for path in (out, data):
-        if path.exists():
+    work = _Demo(settings, out, data.absolute(), reporter, changes or {})
+    for path, is_own in ((out, work.is_own_run), (data, work.is_own_data)):
+        if path.exists() and not is_own():
             raise RunError(f"{path} exists already", remedy="Choose another --out, or move it away")
-    return _Demo(settings, out, data.absolute(), reporter, changes or {}).run()
+    return work.run()
 
 
 @dataclass
@@ -119,18 +123,40 @@ class _Demo:
     changes: Changes
     rows: list[DemoRow] = field(default_factory=list)
 
+    @property
+    def spec(self) -> ShapesSpec:
+        """What its images are made from."""
+        return ShapesSpec(seed=self.settings.seed, train=self.settings.images, val=self.settings.val_images)
+
+    def is_own_data(self) -> bool:
+        """Return whether a demo of these settings has drawn its images there, or some of them."""
+        return spec_of(self.data) == self.spec
+
+    def is_own_run(self) -> bool:
+        """Return whether the run is that of a demo of these settings that was not finished."""
+        if not (self.out / MANIFEST_NAME).is_file():
+            return False
+        stages = Manifest.load(self.out).stages
+        if REPORT in stages and stages[REPORT].state == "done":
+            return False
+        if "train-cls" not in stages:
+            return not stages
+        wanted = result_settings(self._resolved(TrainClsSettings, "train-cls").settings, {})
+        wanted["data_root"] = str(self.data)
+        trained = stages["train-cls"].settings
+        return all(trained.get(name) == value for name, value in wanted.items())
+
     def run(self) -> DemoResult:
         begun = time.monotonic()
-        spec = ShapesSpec(seed=self.settings.seed, train=self.settings.images, val=self.settings.val_images)
-        drawn = self._timed(lambda: open_shapes(self.data, "train", spec))
+        drawn = self._timed(lambda: open_shapes(self.data, "train", self.spec))
         self._row("images", "", drawn[1])
         trained = self._timed(self._train_classifier)
         self._row("classifier", "train", trained[1])
         run = Run.open(self.out)
         self._seeds(run)
-        segmented = self._timed(
-            lambda: train_seg.run(self._resolved(TrainSegSettings, "train-seg"), run, self.reporter)
-        )
+        resume = run.entry("train-seg") is None and has_snapshot(run.path, "train-seg")
+        settings = self._resolved(TrainSegSettings, "train-seg", resume=resume)
+        segmented = self._timed(lambda: train_seg.run(settings, run, self.reporter))
         scored = self._evaluate(run, "segmentation", "val")
         self._row("segmentation", "val", segmented[1], scored.miou)
         sheet = self._draw(run)
@@ -139,7 +165,10 @@ class _Demo:
         return DemoResult(self.out, self.data, tuple(self.rows), sheet, page, seconds)
 
     def _train_classifier(self) -> None:
-        train_cls.run(self._resolved(TrainClsSettings, "train-cls"), self.out, self.reporter, preset=PRESET)
+        if self.out.exists() and Run.open(self.out).entry("train-cls") is not None:
+            return
+        settings = self._resolved(TrainClsSettings, "train-cls", resume=has_snapshot(self.out, "train-cls"))
+        train_cls.run(settings, self.out, self.reporter, preset=PRESET)
 
     def _seeds(self, run: Run) -> None:
         """Make, refine and score the seeds and masks of CAM and of ReCAM."""

@@ -9,7 +9,7 @@ Both are what ReCAM is for.
 from recam_cli.core.data.shapes.objects import CLASSES, PRETRAIN_CATEGORIES
 from recam_cli.core.data.shapes.scene import render_scene, single_object_scene
 from recam_cli.core.data.shapes.spec import ShapesSpec
-from recam_cli.core.data.shapes.write import open_shapes
+from recam_cli.core.data.shapes.write import open_shapes, spec_of
 
 __all__ = [
     "CLASSES",
@@ -18,4 +18,5 @@ __all__ = [
     "open_shapes",
     "render_scene",
     "single_object_scene",
+    "spec_of",
 ]

@@ -52,19 +52,28 @@ def open_shapes(root: Path, split: str, spec: ShapesSpec | None = None) -> Image
     return ImageSet("shapes", root, split, CLASSES, samples[split])
 
 
+def spec_of(root: Path) -> ShapesSpec | None:
+    """Return what the set at `root`, whole or cut short, is made from; None where there is none.
+
+    Raises:
+        DataError: its record is damaged, or of another version of the generator.
+    """
+    records = (root / name for name in (RECORD_NAME, UNFINISHED_NAME))
+    return next((_read_record(record) for record in records if record.is_file()), None)
+
+
 def _settle(root: Path, spec: ShapesSpec | None) -> ShapesSpec:
     """Return the spec of the set at `root`, after checking that the folder is ours or free."""
     if root.exists() and not root.is_dir():
         raise DataError(f"{root}: not a folder", remedy="Choose another --data-root")
-    for name in (RECORD_NAME, UNFINISHED_NAME):
-        if (root / name).is_file():
-            found = _read_record(root / name)
-            if spec is not None and found != spec:
-                raise DataError(
-                    f"{root}: holds a shapes set made from {_words(found)}, not {_words(spec)}",
-                    remedy="Delete the folder or choose another --data-root",
-                )
-            return found
+    found = spec_of(root)
+    if found is not None and spec is not None and found != spec:
+        raise DataError(
+            f"{root}: holds a shapes set made from {_words(found)}, not {_words(spec)}",
+            remedy="Delete the folder or choose another --data-root",
+        )
+    if found is not None:
+        return found
     if root.exists() and not all(path.name.endswith(TEMPORARY_SUFFIX) for path in root.iterdir()):
         raise DataError(
             f"{root}: holds other files and no {RECORD_NAME}", remedy="Choose an empty folder as --data-root"
