@@ -18,6 +18,7 @@ from recam_cli.core.runs.classes import require_classes
 from recam_cli.core.runs.files import json_bytes, text_bytes
 from recam_cli.core.runs.result_folder import ResultFolder
 from recam_cli.core.runs.run import Run
+from recam_cli.core.runs.stage_facts import MEASURED_NOTE
 from recam_cli.core.settings.evaluate import EvaluateSettings
 from recam_cli.core.settings.resolve import Resolved
 
@@ -126,6 +127,7 @@ def _score_run(resolved: Resolved[EvaluateSettings], run: Run, reporter: Reporte
         result = score(settings, run, source, images, pairs, reporter)
         _require_pixels(result, images.root)
         result = _written(result, folder, name)
+        entry.notes[MEASURED_NOTE] = {"split": images.split, "masks": images.mask_fingerprint()}
         entry.metrics = {**result.summary(), "per_class": result.as_dict()["per_class"]}
         entry.outputs = {path.name: run.output_of_file(path) for path in result.files}
     run.log(stage=stage, **result.summary())

@@ -28,6 +28,7 @@ from recam_cli.core.models.weights import PretrainedWeights, find_weights
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings
+from recam_cli.core.runs.stage_facts import MEASURED_NOTE
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.core.settings.train_cls import TrainClsSettings
 from recam_cli.core.training.best import BestEpoch
@@ -125,8 +126,9 @@ def run(
     classifier = _build(settings, weights, len(images.classes), device)
     run = _open_run(settings, path)
     inputs = {"data": images.fingerprint(), "weights": weights.identity}
-    if settings.select == "best" and held_out is not None:
-        inputs["held-out data"] = held_out.fingerprint()
+    measured_on = {"split": held_out.split, "data": held_out.fingerprint()} if held_out is not None else {}
+    if settings.select == "best":  # elsewhere no weight depends on it
+        inputs["held-out data"] = measured_on["data"]
     precision = choose_precision(settings.precision, device)
     identity = identity_of(result_settings(settings, inputs), device, precision)
     folder = SnapshotFolder(run.path / FOLDER / SNAPSHOTS)
@@ -141,7 +143,11 @@ def run(
         snapshots = Snapshots(
             folder, identity, classifier, run=run, stage=STAGE, minutes=minutes, reporter=reporter, found=found
         )
+        if snapshots.carry(MEASURED_NOTE, measured_on) != measured_on:
+            reporter.warn("the held-out images have changed since this training was begun; AP of before stays as it is")
+            snapshots.carried[MEASURED_NOTE] = measured_on
         entry.notes |= {
+            MEASURED_NOTE: measured_on,
             "classes": list(images.classes),
             "weights": weights.origin,
             "preset": snapshots.carry("preset", preset),

@@ -28,7 +28,7 @@ from recam_cli.core.runs.files import fingerprint, sha256_of
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings
-from recam_cli.core.runs.stage_facts import SCORABLE_NOTE
+from recam_cli.core.runs.stage_facts import MEASURED_NOTE, SCORABLE_NOTE
 from recam_cli.core.runs.variants import command, require_variant, resolve_method, trained_method, variant_suffix
 from recam_cli.core.runs.verify import check_items
 from recam_cli.core.settings.resolve import Resolved
@@ -43,6 +43,7 @@ from recam_cli.stages.resuming import require_begun
 STAGE = "train-seg"
 PREDICTIONS = "predictions"
 UNFINISHED = "unfinished"
+_PREDICTED = "predicted data"
 TRUTH = "-truth"
 STAGES = (STAGE, f"{STAGE}-cam", f"{STAGE}{TRUTH}")
 """As the manifest names it: on the run's masks, on those of its plain CAM, on true masks."""
@@ -107,6 +108,11 @@ class _Job:
         return SnapshotFolder(self.weights.path / SNAPSHOTS)
 
     @property
+    def held_out_hash(self) -> str | None:
+        """Hash of the images to predict."""
+        return self.predictions.settings[_PREDICTED] if self.predictions is not None else None
+
+    @property
     def unfinished(self) -> Path:
         """Where the weights of the last finished epoch are kept until the training is done."""
         return self.path.parent / UNFINISHED / self.path.name
@@ -151,6 +157,7 @@ def run(resolved: Resolved[TrainSegSettings], run: Run, reporter: Reporter) -> T
         entry.metrics |= {name: about[name] for name in ("loss", "epochs", "images", "parameters")}
         entry.notes |= {"init": about["init"], "classes": list(job.images.classes), **computed_with(job.precision)}
         if job.held_out is not None:
+            entry.notes[MEASURED_NOTE] = {"split": job.held_out.split, "data": job.held_out_hash}
             entry.notes[SCORABLE_NOTE] = all(sample.mask is not None for sample in job.held_out)
         predicted, kept = _predict(job, entry, anew=trained)
     job.snapshots.clear()
@@ -197,7 +204,7 @@ def _prepare(settings: TrainSegSettings, run: Run, reporter: Reporter) -> _Job:
     )
     predictions = None
     if held_out is not None:
-        matter["predicted data"] = held_out.fingerprint()
+        matter[_PREDICTED] = held_out.fingerprint()
         predictions = ItemFolder.open(
             run.path / f"{PREDICTIONS}{suffix}" / held_out.split,
             fingerprint({"stage": name, "predictions": matter}),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import signal
 
+import numpy as np
 import pytest
 
+from recam_cli.core.data.images import write_image
 from tests.helpers.kills import drive, left_by, survive
 from tests.helpers.manifests import edited_manifest
 from tests.helpers.tiny_data import make_custom
@@ -119,6 +121,16 @@ def test_changed_settings_are_refused_with_the_difference_and_nothing_is_touched
     assert "lr 0.01 → 0.02" in ended.text
     assert "seed 0 → 7" in ended.text
     assert contents(killed) == before
+
+
+def test_a_changed_held_out_image_is_warned_of_and_changes_no_weight(classifiers, killed, tmp_path):
+    data = shutil.copytree(classifiers[0], tmp_path / "changed")
+    held_out = (data / "ImageSets" / "Segmentation" / "val.txt").read_text().split()[0]
+    write_image(data / "JPEGImages" / f"{held_out}.jpg", np.full((40, 48, 3), 90, np.uint8))
+    ended = drive(killed, *RESUME_CLS, "--data-root", data)
+    assert ended.code == 0
+    assert ended.text.count("warning: the held-out images have changed since this training was begun") == 1
+    assert left_by(killed / "run")["files"] == classifiers[1]["files"]
 
 
 def test_nothing_to_resume_exits_4_and_names_what_was_looked_for(classifiers, killed, tmp_path):

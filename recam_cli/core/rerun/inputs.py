@@ -12,6 +12,7 @@ from recam_cli.core.models.segmenter_start import CLASSIFIER, WEIGHTS
 from recam_cli.core.models.weights import find_weights
 from recam_cli.core.rerun.steps import Step
 from recam_cli.core.runs.files import sha256_of
+from recam_cli.core.runs.stage_facts import MEASURED_NOTE
 
 
 def changes_of(step: Step, hashes: dict[Any, str]) -> Iterator[str]:
@@ -22,13 +23,14 @@ def changes_of(step: Step, hashes: dict[Any, str]) -> Iterator[str]:
         hashes: of the splits that were read for other steps; this step's is added.
     """
     settings, inputs = step.resolved.settings, step.entry.inputs
+    where = getattr(settings, "data", settings)
     if "data" in inputs:
-        where = getattr(settings, "data", settings)
         place = f"the data of {step.stage} ({where.dataset}, {where.data_root or 'default folder'}, {settings.split})"
         yield from _change(place, inputs["data"], lambda: _hash_of_split(where, settings.split, hashes))
     if step.kind == "train-seg" and settings.labels == "truth":
         place = f"the true masks of {step.stage}"
-        yield from _change(place, inputs.get("masks"), lambda: open_dataset(where, settings.split).mask_fingerprint())
+        then = inputs.get("masks")
+        yield from _change(place, then, lambda: _hash_of_split(where, settings.split, hashes, masks=True))
     source = {"train-cls": "weights", "train-seg": "init"}.get(step.kind)
     start = getattr(settings, source) if source else None
     if start is not None and start not in (CLASSIFIER, WEIGHTS):
@@ -36,12 +38,28 @@ def changes_of(step: Step, hashes: dict[Any, str]) -> Iterator[str]:
         yield from _change(place, inputs.get("weights"), lambda: find_weights(settings.backbone, start).identity)
     if step.kind == "make-masks":
         yield from _given_networks(step)
+    yield from _measured_on(step, where, hashes)
 
 
-def _hash_of_split(where: Any, split: str, hashes: dict[Any, str]) -> str:
-    key = where.dataset, where.data_root, where.labels, where.max_pixels, split
+def _measured_on(step: Step, where: Any, hashes: dict[Any, str]) -> Iterator[str]:
+    """Yield what is wrong with a split that only scores or predictions depend on."""
+    noted = step.entry.notes.get(MEASURED_NOTE)
+    if not isinstance(noted, dict) or not isinstance(split := noted.get("split"), str):
+        return
+    if isinstance(then := noted.get("data"), str):
+        place = f"the held-out images of {step.stage} ({split})"
+        yield from _change(place, then, lambda: _hash_of_split(where, split, hashes))
+    if isinstance(then := noted.get("masks"), str):
+        place = f"the true masks of {step.stage} ({split})"
+        yield from _change(place, then, lambda: _hash_of_split(where, split, hashes, masks=True))
+
+
+def _hash_of_split(where: Any, split: str, hashes: dict[Any, str], *, masks: bool = False) -> str:
+    """Return the hash of a split's images and labels, or of its true masks."""
+    key = where.dataset, where.data_root, where.labels, where.max_pixels, split, masks
     if key not in hashes:
-        hashes[key] = open_dataset(where, split).fingerprint()
+        images = open_dataset(where, split)
+        hashes[key] = images.mask_fingerprint() if masks else images.fingerprint()
     return hashes[key]
 
 
