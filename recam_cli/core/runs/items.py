@@ -162,7 +162,7 @@ class ItemFolder:
             changes = differences_in_words(_noted(self.path).get("settings"), self.settings)
             raise RunError(
                 f"{self.path} holds {self.describe} made with {changes}",
-                remedy=f"Go on with those, or add --overwrite, which keeps the old {self.describe} in "
+                remedy=f"Go on with those, or add --overwrite, which moves what is there to "
                 f"{self._free_names()[self.path].name}",
             )
 

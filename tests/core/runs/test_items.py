@@ -85,7 +85,7 @@ def test_other_settings_are_refused_with_what_differs(tmp_path):
     assert "threshold 0.25 → 0.3, scales [1.0, 0.5] → [1.0, 2.0], split (absent) → train" in text
     assert "refine" not in text
     assert "--overwrite" in text
-    assert "masks.old-1" in text
+    assert "add --overwrite, which moves what is there to masks.old-1" in text
     assert "\n" not in text
 
 
