@@ -162,7 +162,7 @@ def test_own_files_in_the_folder_named_stay_and_earlier_results_are_replaced(see
     table.write_text("mine")
     before = {path: path.read_bytes() for path in table.parent.iterdir()}
     entry = Manifest.load(seeded.run.path).stages["evaluate-seeds-train"]
-    with pytest.raises(UsageError, match=r"seeds-train-confusion\.csv is there and is not as recam wrote it"):
+    with pytest.raises(UsageError, match=r"seeds-train-confusion\.csv holds something other than what recam wrote"):
         seeded.evaluate(out=tmp_path / "mine", threshold="0.2")
     assert {path: path.read_bytes() for path in table.parent.iterdir()} == before
     assert Manifest.load(seeded.run.path).stages["evaluate-seeds-train"] == entry
@@ -276,7 +276,7 @@ def test_two_folders_with_class_names_are_written_where_asked(bench, tmp_path):
     assert "1 PNGs are not scored" in bench.reporter.warnings[0]
     assert evaluate.run(settings(**flags), None, bench.reporter).files == result.files
     result.files[1].write_text("mine")
-    with pytest.raises(UsageError, match=r"folders\.csv is there"):
+    with pytest.raises(UsageError, match=r"folders\.csv holds something other"):
         evaluate.run(settings(**flags), None, bench.reporter)
     assert result.files[1].read_text() == "mine"
 

@@ -73,7 +73,7 @@ def test_the_manifest_records_what_was_written(full):
 def test_own_files_in_the_folder_named_stay(full, tmp_path, name):
     (tmp_path / name).write_bytes(b"mine")
     before = Run.open(full.path).entry("report")
-    with pytest.raises(UsageError, match=rf"{name} is there and is not as recam wrote it"):
+    with pytest.raises(UsageError, match=rf"{name} holds something other than what recam wrote"):
         write(full, images=0, out=tmp_path)
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(name, b"mine")]
     assert Run.open(full.path).entry("report") == before

@@ -48,7 +48,7 @@ class ResultFolder:
             path = self.path / name
             if os.path.lexists(path) and _line(name, _hash_of(path)) not in known:
                 raise UsageError(
-                    f"{path} is there and is not as recam wrote it; it would be replaced",
+                    f"{path} holds something other than what recam wrote there, and would be replaced",
                     remedy="Choose another --out, or move it away",
                 )
 

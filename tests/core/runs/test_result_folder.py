@@ -31,7 +31,7 @@ def test_a_file_that_recam_did_not_write_is_refused_by_name_and_nothing_is_writt
     else:
         place.write_bytes(b"a holiday")
     before = {path.name for path in tmp_path.iterdir()}
-    with pytest.raises(UsageError, match=r"curves\.png is there and is not as recam wrote it.*--out") as caught:
+    with pytest.raises(UsageError, match=r"curves\.png holds something other than what recam wrote.*--out") as caught:
         outside(tmp_path).write(CONTENTS)
     assert caught.value.exit_code == ExitCode.USAGE
     assert {path.name for path in tmp_path.iterdir()} == before
