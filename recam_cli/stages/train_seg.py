@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from recam_cli.core.data.images import read_size, write_mask
+from recam_cli.core.data.images import write_mask
 from recam_cli.core.data.reading import read_batches
-from recam_cli.core.data.registry import available_splits, open_dataset
+from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.errors import DataError, RunError
 from recam_cli.core.hardware import choose_device, choose_precision, computed_with, prepare_process
@@ -29,8 +29,7 @@ from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings
 from recam_cli.core.runs.stage_facts import MEASURED_NOTE, SCORABLE_NOTE
-from recam_cli.core.runs.variants import command, require_variant, resolve_method, trained_method, variant_suffix
-from recam_cli.core.runs.verify import check_items
+from recam_cli.core.runs.variants import command, resolve_method, trained_method
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.core.settings.train_seg import PREDICTION_SETTINGS, TrainSegSettings
 from recam_cli.core.training.loader import TrainingImages
@@ -38,14 +37,14 @@ from recam_cli.core.training.segmenter_training import augmentation_of, check_sc
 from recam_cli.core.training.snapshot_files import FOLDER as SNAPSHOTS
 from recam_cli.core.training.snapshot_files import Snapshot, SnapshotFolder, require_snapshot
 from recam_cli.core.training.snapshots import Snapshots, identity_of, seconds_of
+from recam_cli.stages import seg_images
 from recam_cli.stages.resuming import require_begun
 
 STAGE = "train-seg"
 PREDICTIONS = "predictions"
 UNFINISHED = "unfinished"
 _PREDICTED = "predicted data"
-TRUTH = "-truth"
-STAGES = (STAGE, f"{STAGE}-cam", f"{STAGE}{TRUTH}")
+STAGES = (STAGE, f"{STAGE}-cam", f"{STAGE}{seg_images.TRUTH}")
 """As the manifest names it: on the run's masks, on those of its plain CAM, on true masks."""
 
 
@@ -170,7 +169,7 @@ def _prepare(settings: TrainSegSettings, run: Run, reporter: Reporter) -> _Job:
     if settings.crf:
         check_backend()
     device = choose_device(settings.device)
-    suffix, masks, inputs = _source_of_masks(settings, run)
+    suffix, masks, inputs = seg_images.source_of_masks(settings, run)
     changed = run.outdated("make-masks" + suffix) if masks is not None else None
     if changed is not None:
         again = command(run, "make-masks", suffix, overwrite=True)
@@ -180,15 +179,15 @@ def _prepare(settings: TrainSegSettings, run: Run, reporter: Reporter) -> _Job:
         settings,
         backbone=resolve_backbone(run, settings.backbone),  # type: ignore[arg-type]
         method=method,  # type: ignore[arg-type]
-        label_file=settings.label_file or _label_file(settings, run),
+        label_file=settings.label_file or seg_images.label_file(settings, run),
     )
     images = open_dataset(settings.data, settings.split)
     if masks is not None:
         require_classes(run, "train-cls", images.classes, images.root)
-    images = images.with_masks() if masks is None else _with_pseudo_masks(images, masks, run, suffix)
-    _check_sizes(images, settings.max_pixels)
+    images = images.with_masks() if masks is None else seg_images.with_pseudo_masks(images, masks, run, suffix)
+    seg_images.check_sizes(images, settings.max_pixels)
     check_schedule(settings, len(images))
-    held_out = _held_out(settings, reporter)
+    held_out = seg_images.held_out(settings, reporter)
     name = STAGE + suffix
     start = find_start(run, str(settings.backbone), settings.init, method)
     inputs |= {"data": images.fingerprint(), "masks": images.mask_fingerprint(), "weights": start.identity}
@@ -279,15 +278,6 @@ def _found(
     return None if weights.done(settings.network) else require_snapshot(folder, identity, reporter)
 
 
-def _source_of_masks(settings: TrainSegSettings, run: Run) -> tuple[str, Path | None, dict[str, str]]:
-    """Return the suffix of folders and stage, the folder of pseudo masks (None: the true ones), and its origin."""
-    if settings.labels == "truth":
-        return TRUTH, None, {}
-    suffix = variant_suffix(run, settings.method)
-    stage = "make-masks" + suffix
-    return suffix, run.path / f"masks{suffix}", {stage: require_variant(run, "make-masks", suffix).fingerprint}
-
-
 def _method(settings: TrainSegSettings, run: Run) -> str:
     """Return the method whose masks train and whose classifier `--init classifier` means."""
     if settings.labels == "masks":
@@ -295,58 +285,9 @@ def _method(settings: TrainSegSettings, run: Run) -> str:
     return trained_method(run) if run.entry("train-cls") is not None else "run"
 
 
-def _label_file(settings: TrainSegSettings, run: Run) -> Path | None:
-    """Return the label file of train-cls, where that was about the same data set."""
-    entry = run.entry("train-cls")
-    same = entry is not None and entry.settings.get("dataset") == settings.dataset
-    labels = entry.settings.get("labels") if entry is not None and same else None
-    return Path(labels) if isinstance(labels, str) else None
-
-
 def _matter(settings: TrainSegSettings, inputs: dict[str, str]) -> dict[str, Any]:
     """Return what the stage's files depend on; what the label file says comes in through the input "data"."""
     return {k: v for k, v in result_settings(settings, inputs).items() if k != "label_file"}
-
-
-def _with_pseudo_masks(images: ImageSet, folder: Path, run: Run, suffix: str) -> ImageSet:
-    """Return the images with their pseudo masks.
-
-    Raises:
-        RunError: one is missing, or has changed since it was made.
-    """
-    stage, again = "make-masks" + suffix, command(run, "make-masks", suffix)
-    masks = {sample.id: folder / f"{sample.id}.png" for sample in images}
-    missing = [name for name, mask in masks.items() if not mask.is_file()]
-    if missing:
-        raise RunError(f"{folder}: no mask of image {missing[0]} of split {images.split}", remedy=f"Run: {again}")
-    remedy = f"Make it anew: {again}; edited masks train as true masks of a data set of your own (--labels truth)"
-    check_items(run, stage, "masks", masks.values(), remedy=remedy)
-    return replace(images, samples=tuple(replace(sample, mask=masks[sample.id]) for sample in images))
-
-
-def _check_sizes(images: ImageSet, max_pixels: int) -> None:
-    """Compare each mask's size with its image's; only headers are read."""
-    if not len(images):
-        raise DataError(f"{images.root}: split {images.split} has no images", remedy="Choose another --split")
-    for sample in images:
-        if sample.mask is None:
-            continue
-        wanted, found = (read_size(path, max_pixels=max_pixels) for path in (sample.image, sample.mask))
-        if wanted != found:
-            raise DataError(
-                f"{sample.mask}: {found[1]}×{found[0]} pixels, but its image has {wanted[1]}×{wanted[0]}",
-                remedy="Make the masks anew from these images",
-            )
-
-
-def _held_out(settings: TrainSegSettings, reporter: Reporter) -> ImageSet | None:
-    split = settings.predict_split
-    if split == "none":
-        return None
-    if split not in available_splits(settings.data):
-        reporter.warn(f"the data set has no split {split}, so nothing is predicted; see --predict-split")
-        return None
-    return open_dataset(settings.data, split)
 
 
 def _train(job: _Job) -> None:

@@ -31,7 +31,7 @@ def test_training_names_the_command_that_makes_its_weights_usable(place):
     (line,) = [line for line in refused.text.splitlines() if line.startswith("recam: ")]
     assert not (place / "run").exists()
     command = shlex.split(line[line.rindex("recam import-weights") :])
-    assert command == ["recam", "import-weights", "my weights.pth", "--backbone", "mobilenet_v2"]
+    assert command == ["recam", "import-weights", str(place / "my weights.pth"), "--backbone", "mobilenet_v2"]
 
     imported = drive(place, *command[1:])
 
