@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 from recam_cli.core.errors import ExitCode, RecamError, one_line, without_repeatable_form
@@ -13,14 +14,15 @@ from recam_cli.core.resources import lack_of
 from recam_cli.core.runs.under_way import begun_last
 from recam_cli.core.shell import shell_line
 from recam_cli.core.signals import Interrupted, raise_on_signals
+from recam_cli.streams import prepare_streams
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main() -> None:
     """Run `recam` and exit with a documented code."""
-    _open_closed_streams()
-    raise_on_signals()
+    prepare_streams()
+    raise_on_signals(_leave_at_once)
     # Idle OpenMP threads that spin long cost a busy machine most of its speed (a millisecond: two jobs on two cores ran
     # ten times slower); threads that sleep at once cost a quiet one about a sixth. They spin for about as long as
     # waking one takes. Read when torch is loaded.
@@ -59,11 +61,12 @@ def main() -> None:
         _unexpected(error)
 
 
-def _open_closed_streams() -> None:
-    """Lead standard streams that the caller closed (`>&-`) to nowhere; else the next file opened has their numbers."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))  # the lowest free one
+def _leave_at_once(code: ExitCode) -> NoReturn:
+    """End before any work has begun; in a signal's handler, where Python's own streams may be in use."""
+    line = printable(f"recam: interrupted. Go on with: {shlex.join(['recam', *sys.argv[1:]])}") + "\n"
+    with suppress(OSError):
+        os.write(2, line.encode("utf-8", "backslashreplace"))
+    os._exit(code)
 
 
 def _leave_closed_pipe() -> NoReturn:

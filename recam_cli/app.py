@@ -28,7 +28,7 @@ def build_app(only: str | None = None) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog="Exit codes: 0 ok, 1 unexpected, 2 usage, 3 bad data, 4 missing or incompatible run, 5 a check failed, "
-        "130/143 interrupted.",
+        "129/130/143 interrupted.",
     )
     app.callback()(_root)
     for name, summary in COMMANDS.items():

@@ -12,7 +12,7 @@ _MEMORY = "not enough memory"
 _LESS = "Use a smaller --batch-size or --crop, fewer --workers, or smaller images"
 _LESS_ON_GPU = "Use a smaller --batch-size or --crop, smaller images, or --device cpu"
 _FILES = "Use fewer --workers, or allow more open files (ulimit -n)"
-_PROCESSES = "Use fewer --workers, or allow more processes (ulimit -u)"
+_PROCESSES = "Use fewer --workers, or allow more processes and memory (ulimit -u, -v)"
 
 _OF_MEMORY = (
     "can't allocate memory",  # torch's allocator

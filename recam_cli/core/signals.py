@@ -1,9 +1,9 @@
-"""SIGINT and SIGTERM as one exception that no `except Exception` swallows."""
+"""SIGINT, SIGTERM and SIGHUP as one exception that no `except Exception` swallows."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -11,32 +11,44 @@ from recam_cli.core.errors import ExitCode
 
 
 class Interrupted(BaseException):
-    """The user (SIGINT) or the system (SIGTERM) asked the program to end."""
+    """The user (SIGINT), the system (SIGTERM) or a terminal that closed (SIGHUP) asked the program to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
-        self.exit_code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
+        self.exit_code = ExitCode(128 + number)
 
 
 _pending: list[int] = []
 _polling = 0
+_at_work = False
 
 
-def raise_on_signals() -> None:
+def raise_on_signals(leave: Callable[[ExitCode], None]) -> None:
     """Raise `Interrupted` in the main thread at the first signal; a second one ends the process at once.
 
-    Within `polled`, the exception waits for the next `raise_if_signalled`: raised at an arbitrary place it could hit a
-    destructor, where Python drops it.
+    Until work begins, nothing is lost, and modules are imported, which may swallow any exception: `leave` is called
+    then, to end the process. Within `polled`, the exception waits for the next `raise_if_signalled`: raised at an
+    arbitrary place it could hit a destructor, where Python drops it. A SIGHUP that is ignored (`nohup`) stays so.
     """
 
     def handle(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         _pending.append(number)
+        if not _at_work:
+            leave(ExitCode(128 + number))
         if not _polling:
             raise Interrupted(number)
 
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, handle)
+
+
+def work_begins() -> None:
+    """From now on something may be lost or half done: the first signal raises `Interrupted`."""
+    global _at_work
+    _at_work = True
 
 
 def raise_if_signalled() -> None:
@@ -49,6 +61,7 @@ def raise_if_signalled() -> None:
 def polled() -> Iterator[None]:
     """Mark a block that calls `raise_if_signalled` after each step or item."""
     global _polling
+    work_begins()
     _polling += 1
     try:
         yield

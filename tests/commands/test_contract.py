@@ -165,6 +165,17 @@ def test_closed_streams_change_no_result_and_no_file_takes_their_place(tmp_path)
     assert (wrong.returncode, wrong.stderr.count("\n")) == (3, 1)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_stderr_that_cannot_be_written_changes_no_exit_code(tmp_path):
+    root = make_custom(tmp_path / "photos")
+    command = f"{sys.executable} -m recam_cli check-data --dataset custom --data-root {root}"
+    for more, code in {"2>/dev/full": 0, ">/dev/full 2>/dev/full": 4, "--split nonsense 2>/dev/full": 3}.items():
+        done = subprocess.run(["bash", "-c", f"{command} {more}"], capture_output=True, text=True, check=False)
+        assert done.returncode == code, more
+    done = subprocess.run(["bash", "-c", f"{command} 2> >(exec 0<&-)"], capture_output=True, text=True, check=False)
+    assert (done.returncode, bool(done.stdout)) == (0, True)  # its reader went away
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_training_with_their_exit_code_and_no_orphans(tmp_path, number, code):
     root = make_custom(tmp_path / "photos", n=12)

@@ -27,6 +27,35 @@ Loop._step = slow
 sys.argv[0] = "recam"
 __main__.main()
 """
+_SWALLOWED = """
+import os, signal, sys
+from recam_cli import __main__, app
+def build_app(only):
+    try:  # as some libraries do around their imports
+        os.kill(os.getpid(), NUMBER)
+    except BaseException:
+        pass
+    raise AttributeError("half imported")
+app.build_app = build_app
+if IGNORED:
+    signal.signal(NUMBER, signal.SIG_IGN)
+sys.argv = ["recam", "train-cls", "--run", "a b"]
+__main__.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_before_work_begins_ends_the_process_whatever_an_import_swallows(number):
+    code = _SWALLOWED.replace("NUMBER", str(int(number))).replace("IGNORED", "False")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    line = "recam: interrupted. Go on with: recam train-cls --run 'a b'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", line)
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored():
+    code = _SWALLOWED.replace("NUMBER", str(int(signal.SIGHUP))).replace("IGNORED", "True")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, "half imported" in done.stderr) == (1, True)
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ def test_an_operation_without_such_a_form_is_a_usage_error(monkeypatch, capsys):
     def app(asked):
         raise RuntimeError(REFUSED)
 
-    monkeypatch.setattr(__main__, "raise_on_signals", lambda: None)
+    monkeypatch.setattr(__main__, "raise_on_signals", lambda _: None)
     monkeypatch.setattr("recam_cli.app.build_app", app)
     with pytest.raises(SystemExit) as caught:
         __main__.main()

@@ -141,9 +141,10 @@ def test_nothing_to_resume_exits_4_and_names_what_was_looked_for(classifiers, ki
     assert (ended.code, "neither run/classifier/snapshots/last.safetensors nor last-1" in ended.text) == (4, True)
 
 
-def test_a_signal_leaves_a_snapshot_of_the_step_it_came_in(classifiers, tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGHUP, 129)])
+def test_a_signal_leaves_a_snapshot_of_the_step_it_came_in(classifiers, tmp_path, number, code):
     begin = train_cls(classifiers[0], "--snapshot-every", 0)
-    assert drive(tmp_path, *begin, kill_at=5, number=signal.SIGINT).code == 130
+    assert drive(tmp_path, *begin, kill_at=5, number=number).code == code
     ended = drive(tmp_path, *RESUME_CLS)
     assert "going on after epoch 1, step 5" in ended.text
     assert left_by(tmp_path / "run") | {"manifest": 0} == classifiers[1] | {"manifest": 0}

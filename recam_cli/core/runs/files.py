@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 from recam_cli.core.bounded import require_plain
 from recam_cli.core.errors import RunError
 from recam_cli.core.runs.leftovers import temporary_beside
+from recam_cli.core.signals import work_begins
 
 _HASH_BLOCK = 1 << 20
 _LOG_BLOCK = 1 << 16
@@ -46,6 +47,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         RunError: the folder cannot be written (full disk, no permission, vanished folder).
     """
+    work_begins()
     temporary = temporary_beside(path)
     later = _deferred.get()
     try:

@@ -23,6 +23,7 @@ from typing import TextIO
 from recam_cli.core.bounded import read_json, reason_of
 from recam_cli.core.errors import RunError
 from recam_cli.core.processes import is_alive
+from recam_cli.core.signals import work_begins
 
 LOCK_NAME = "run.lock"
 HOLDER_NAME = "run.lock.holder"
@@ -69,6 +70,7 @@ def locked(folder: Path) -> Iterator[Lock]:
     Raises:
         RunError: another living process holds it, or the folder cannot be written.
     """
+    work_begins()
     with _lock_file(folder) as file:
         taken = _flock(file)
         if taken is False:
