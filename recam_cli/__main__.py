@@ -63,7 +63,7 @@ def main() -> None:
 
 def _leave_at_once(code: ExitCode) -> NoReturn:
     """End before any work has begun; in a signal's handler, where Python's own streams may be in use."""
-    line = printable(f"recam: interrupted. Go on with: {shlex.join(['recam', *sys.argv[1:]])}") + "\n"
+    line = f"recam: interrupted. Go on with: {shell_line(('recam', *sys.argv[1:]))}\n"
     with suppress(OSError):
         os.write(2, line.encode("utf-8", "backslashreplace"))
     os._exit(code)
