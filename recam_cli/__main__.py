@@ -13,7 +13,7 @@ from recam_cli.core.printable import printable
 from recam_cli.core.resources import lack_of
 from recam_cli.core.runs.under_way import begun_last
 from recam_cli.core.shell import shell_line
-from recam_cli.core.signals import Interrupted, raise_on_signals
+from recam_cli.core.signals import Interrupted, raise_no_more, raise_on_signals
 from recam_cli.streams import prepare_streams
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -59,6 +59,8 @@ def main() -> None:
         if (told := without_repeatable_form(error) or lack_of(error)) is not None:
             _end_with(told)
         _unexpected(error)
+    finally:
+        raise_no_more()
 
 
 def _leave_at_once(code: ExitCode) -> NoReturn:

@@ -18,6 +18,7 @@ class Interrupted(BaseException):
         self.exit_code = ExitCode(128 + number)
 
 
+_handled: list[int] = []
 _pending: list[int] = []
 _polling = 0
 _at_work = False
@@ -39,10 +40,17 @@ def raise_on_signals(leave: Callable[[ExitCode], None]) -> None:
         if not _polling:
             raise Interrupted(number)
 
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)
+    _handled.extend([signal.SIGINT, signal.SIGTERM])
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, handle)
+        _handled.append(signal.SIGHUP)
+    for number in _handled:
+        signal.signal(number, handle)
+
+
+def raise_no_more() -> None:
+    """Let signals end the process at once: all is done, and what Python calls at its end drops any exception."""
+    while _handled:
+        signal.signal(_handled.pop(), signal.SIG_DFL)
 
 
 def work_begins() -> None:

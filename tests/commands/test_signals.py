@@ -52,6 +52,13 @@ def test_a_signal_before_work_begins_ends_the_process_whatever_an_import_swallow
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", line)
 
 
+def test_a_signal_once_all_is_done_ends_the_process_without_a_traceback():
+    end = "import atexit, os, sys; atexit.register(os.kill, os.getpid(), 15); from recam_cli import __main__; "
+    code = f"{end} sys.argv = ['recam', '--version']; __main__.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.startswith("recam "), done.stderr) == (-signal.SIGTERM, True, "")
+
+
 def test_a_hangup_that_nohup_ignores_stays_ignored():
     code = _SWALLOWED.replace("NUMBER", str(int(signal.SIGHUP))).replace("IGNORED", "True")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
