@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -192,14 +192,14 @@ def _absent_device(step: Step) -> str | None:
 
 
 def _done_before(path: Path, steps: tuple[Step, ...]) -> set[str]:
-    """Return the stages that an earlier call has repeated.
+    """Return the stages that an earlier call has repeated; an evaluation on other masks than now is repeated again.
 
     Raises:
-        RunError: `path` holds something else, or a run of other settings.
+        RunError: `path` holds something else, or a run of other settings or of other data than now.
     """
     if not (path / MANIFEST_NAME).is_file():
         return set()
-    found = Manifest.load(path)
+    found, hashes = Manifest.load(path), dict[Any, str]()
     done = set()
     for step in steps:
         entry = found.stages.get(step.stage)
@@ -211,8 +211,13 @@ def _done_before(path: Path, steps: tuple[Step, ...]) -> set[str]:
                 f"{path}: its {step.stage} was made with other settings: {differ}",
                 remedy="It is no repetition of this run: choose another --run",
             )
-        if entry.state == "done":
+        if entry.state != "done":
+            continue
+        change = next(changes_of(replace(step, entry=entry, walk=None), hashes), None)
+        if change is None:
             done.add(step.stage)
+        elif step.kind != "evaluate":
+            raise RunError(f"{path}: {change}", remedy="It was repeated before that: choose another --run")
     return done
 
 

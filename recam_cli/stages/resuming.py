@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from recam_cli.core.errors import RunError
+from recam_cli.core.runs.next_command import next_command
 from recam_cli.core.runs.run import Run
 
 
@@ -21,7 +22,9 @@ def require_begun(run: Run, stage: str) -> Run:
             f"nothing to resume: {run.path} has no {stage} that was begun", remedy="Begin it, without --resume"
         )
     if entry.state == "done":
-        raise RunError(f"nothing to resume: {stage} of {run.path} has finished", remedy="Go on with: recam status")
+        raise RunError(
+            f"nothing to resume: {stage} of {run.path} has finished", remedy=f"Go on with: {next_command(run)}"
+        )
     return run
 
 

@@ -81,6 +81,7 @@ def test_a_file_that_has_changed_since_is_refused_with_4_and_a_remedy(run, name,
     with pytest.raises(RunError, match="is missing" if fault == "missing" else "has changed since") as caught:
         READERS[name](run)
     assert caught.value.exit_code == ExitCode.BAD_RUN and caught.value.remedy
+    assert ("--overwrite" in caught.value.remedy) == name.startswith("segmenter")
 
 
 def test_a_stage_refuses_a_changed_classifier_and_makes_nothing(run, made):

@@ -26,7 +26,7 @@ from recam_cli.stages import evaluate, make_masks, make_seeds, rerun, train_seg
 from tests.helpers.command_line import recam
 from tests.helpers.kills import drive, left_by
 from tests.helpers.tiny_data import make_custom
-from tests.helpers.tiny_run import SHAPES, make_run
+from tests.helpers.tiny_run import SHAPES, evaluate_run, make_run
 from tests.helpers.walk_run import walk
 
 BACKBONE = "mobilenet_v2"  # its files are the smallest
@@ -248,6 +248,23 @@ def test_changed_data_are_refused_unless_allowed(own):
     result = again(own, told, allow_changed=True)
     assert any("changed since" in line for line in told.said)
     assert result.failed == ("train-cls", "make-seeds")
+
+
+def test_called_again_after_masks_or_data_have_changed_it_keeps_nothing_made_before(own):
+    run = Run.open(own / "run")
+    evaluate_run(run, of="seeds", data_root=own / "data")
+    assert not again(own).failed
+    truth = sorted((own / "data" / "SegmentationClass").iterdir())
+    before = truth[0].read_bytes()
+    shutil.copyfile(truth[1], truth[0])
+    assert again(own, allow_changed=True).failed == ("evaluate-seeds-train",)
+    truth[0].write_bytes(before)
+    assert not again(own).failed
+
+    photos = sorted((own / "data" / "JPEGImages").iterdir())
+    shutil.copyfile(photos[1], photos[0])
+    with pytest.raises(RunError, match=r"run-rerun: the data of train-cls .*choose another --run"):
+        again(own, allow_changed=True)
 
 
 @pytest.mark.parametrize("begin", ["weights of the classifier", "init of the segmenter"])

@@ -54,7 +54,7 @@ def run_segmenter(run: Run, suffix: str, device: torch.device) -> tuple[Segmente
     stage = f"train-seg{suffix}"
     if run.entry(stage) is None:
         return None
-    remedy = f"Restore it, or run: {command(run, 'train-seg', suffix)}"
+    remedy = f"Restore it, or run: {command(run, 'train-seg', suffix, overwrite=True)}"
     return load_segmenter(verified_file(run, stage, FOLDER, remedy=remedy)[0], device)
 
 

@@ -37,7 +37,8 @@ def next_command(run: Run) -> str:
             if (due := _due(run, stage, suffix)) is not None:
                 return due
     place = ("--run", str(run.path))
-    evaluated = any(run.entry(name) for name in run.manifest.stages if name.startswith("evaluate-segmentation"))
+    names = [name for name in run.manifest.stages if name.startswith("evaluate-segmentation")]
+    evaluated = any(run.entry(name) is not None and run.outdated(name) is None for name in names)
     trained = run.manifest.stages[STAGE_ORDER[-1]]
     if evaluated or trained.notes.get(SCORABLE_NOTE) is False:
         return shell_line(("recam", "report", *place))

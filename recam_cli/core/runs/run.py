@@ -310,11 +310,14 @@ def newest_run(root: Path = RUNS_FOLDER) -> Path | None:
 
 
 def _asked_command() -> str:
-    """Return the command line of this process; a config file's path made absolute, so that it can be run elsewhere."""
+    """Return the command line of this process, so that it can be run elsewhere.
+
+    The paths of a config file, and of a run that is repeated, are made absolute.
+    """
     words, after_config = ["recam"], False
     for word in sys.argv[1:]:
         option, equals, value = word.partition("=")
-        if after_config:
+        if after_config or (sys.argv[1] == "rerun" and (Path(word) / MANIFEST_NAME).is_file()):
             words.append(str(Path(word).absolute()))
         else:
             words.append(f"{option}={Path(value).absolute()}" if equals and option == "--config" else word)

@@ -137,6 +137,15 @@ def test_from_elsewhere_paths_are_those_that_were_meant(tmp_path, monkeypatch):
     assert f"--data-root {there}/photos" in next_command(run)
 
 
+def test_the_run_that_is_repeated_is_recorded_so_that_it_is_found_from_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run, _ = Run.create(Path("again")), Run.create(Path("then"))
+    monkeypatch.setattr(sys, "argv", ["recam", "rerun", "then", "--run", "again"])
+    with pytest.raises(KeyboardInterrupt), run.stage("train-cls", resolve(Settings, flags={})):
+        raise KeyboardInterrupt
+    assert next_command(run) == f"recam rerun {tmp_path}/then --run {tmp_path}/again"
+
+
 def test_a_config_file_is_recorded_so_that_it_is_found_from_elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = Run.create(tmp_path / "run")
@@ -181,6 +190,8 @@ def test_after_the_evaluation_or_where_none_is_possible_the_report_comes_next(be
     run.manifest.stages["train-seg"].notes["scorable"] = True
     run.manifest.stages["evaluate-segmentation-val"] = StageEntry(state="done")
     assert next_command(run) == "recam report --run run"
+    run.manifest.stages["evaluate-segmentation-val"].inputs["train-seg"] = "an earlier one"
+    assert next_command(run) == "recam evaluate --of segmentation --run run"
 
 
 def test_parts_are_made_by_the_command_they_belong_to(begun):

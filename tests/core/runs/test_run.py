@@ -196,3 +196,13 @@ def test_a_run_or_log_that_cannot_be_written_is_a_run_error(tmp_path):
     (run.path / "metrics.jsonl").mkdir()
     with pytest.raises(RunError, match=r"cannot write .*metrics\.jsonl"):
         run.log(step=1)
+
+
+def test_a_finished_training_is_not_resumed_and_the_command_named_is_of_this_run(tmp_path):
+    from recam_cli.stages.resuming import require_begun
+
+    run = Run.create(tmp_path / "run")
+    with run.stage("train-cls", _resolved()):
+        pass
+    with pytest.raises(RunError, match=rf"has finished\. Go on with: recam make-seeds --run {run.path}$"):
+        require_begun(run, "train-cls")
