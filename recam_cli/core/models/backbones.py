@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from recam_cli.core.errors import UsageError
+from recam_cli.core.models.efficientnet_lite import CHANNELS, EfficientNetLite0, converted
 from recam_cli.core.models.frozen_norm import fold_frozen_norms
 from recam_cli.core.models.torchvision_gate import torchvision
 
@@ -91,13 +92,15 @@ class BackboneSpec:
         build: returns torchvision's model without weights.
         cut: cuts that model into five stages.
         channels: channels after each stage.
-        reference: torchvision's enum with the ImageNet V1 weights, for downloads.
+        reference: torchvision's enum with the ImageNet V1 weights, for downloads; "" where they come as a package.
+        converted: brings a state dict of the weights' source under the model's names; raises ValueError.
     """
 
     build: Callable[[], nn.Module]
     cut: Callable[[nn.Module], list[nn.Sequential]]
     channels: tuple[int, ...]
     reference: str
+    converted: Callable[[dict[str, Tensor]], dict[str, Tensor]] = dict
 
 
 def build_backbone(
@@ -126,7 +129,7 @@ def build_backbone(
     spec = BACKBONES[name]
     model = spec.build()
     if state is not None:
-        _load_torchvision_state(model, state, name)
+        _load_torchvision_state(model, spec.converted(state), name)
     stages = spec.cut(model)
     natural = 16 if name.startswith("vgg") else 32
     _set_stride(stages, natural, min(stride, natural), dilation)
@@ -180,9 +183,9 @@ def _restride(stage: nn.Sequential, *, first: int, rest: int) -> None:
         for module in block.modules():
             if isinstance(module, nn.Conv2d):
                 module.stride = (1, 1)
-                if module.kernel_size == (3, 3):
-                    rate = first if index == 0 else rest
-                    module.dilation = module.padding = (rate, rate)
+                rate, reach = first if index == 0 else rest, module.kernel_size[0] // 2
+                if reach:
+                    module.dilation, module.padding = (rate, rate), (rate * reach, rate * reach)
             elif isinstance(module, nn.MaxPool2d):
                 module.kernel_size, module.stride, module.padding = 3, 1, 1
 
@@ -212,6 +215,10 @@ def _cut_vgg(model: nn.Module) -> list[nn.Sequential]:
     return [nn.Sequential(*layers[a:b]) for a, b in pairwise(edges)]
 
 
+def _cut_efficientnet(model: nn.Module) -> list[nn.Sequential]:
+    return list(model.stages)  # type: ignore[arg-type]
+
+
 def _resnet(name: str, channels: tuple[int, ...], reference: str) -> BackboneSpec:
     return BackboneSpec(_torchvision_model(name), _cut_resnet, channels, reference)
 
@@ -228,6 +235,7 @@ BACKBONES: dict[str, BackboneSpec] = {
     "mobilenet_v2": BackboneSpec(
         _torchvision_model("mobilenet_v2"), _cut_mobilenet, (16, 24, 32, 96, 1280), "MobileNet_V2_Weights"
     ),
+    "efficientnet_lite0": BackboneSpec(EfficientNetLite0, _cut_efficientnet, CHANNELS, "", converted),
 }
 
 

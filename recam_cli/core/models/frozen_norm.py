@@ -10,8 +10,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from recam_cli.core.models.same_padding import SamePadConv
 
 
 class FoldedConv2d(nn.Conv2d):
@@ -29,7 +30,14 @@ class FoldedConv2d(nn.Conv2d):
         if self.bias is not None:
             bias = bias + self.bias * scale
         weight = self.weight * scale.view(-1, 1, 1, 1)
-        return F.conv2d(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        return self._conv_forward(input, weight, bias)
+
+
+class FoldedSamePadConv(FoldedConv2d, SamePadConv):
+    """That, with TensorFlow's "same" padding."""
+
+
+_FOLDED: dict[type[nn.Module], type[FoldedConv2d]] = {nn.Conv2d: FoldedConv2d, SamePadConv: FoldedSamePadConv}
 
 
 class FoldedBatchNorm2d(nn.BatchNorm2d):
@@ -48,8 +56,8 @@ def fold_frozen_norms(module: nn.Module) -> int:
     pairs = 0
     for parent in module.modules():
         for conv, norm in pairwise(parent.children()):
-            if type(conv) is nn.Conv2d and type(norm) is nn.BatchNorm2d and norm.affine:
-                conv.__class__ = FoldedConv2d
+            if type(conv) in _FOLDED and type(norm) is nn.BatchNorm2d and norm.affine:
+                conv.__class__ = _FOLDED[type(conv)]
                 norm.__class__ = FoldedBatchNorm2d
                 object.__setattr__(conv, "norm", (norm,))
                 pairs += 1
