@@ -137,17 +137,22 @@ def run(resolved: Resolved[CheckDataSettings], reporter: Reporter) -> CheckDataR
 
 
 def _across(settings: CheckDataSettings, root: Path, sets: list[ImageSet]) -> list[Problem]:
-    """Return what only all splits together show; of official and generated data sets little of it is to be mended."""
+    """Return what only all photographs together show; nothing of generated ones, and no copies in official splits."""
     if not sets or DATASETS[settings.dataset].generated:
         return []
     own = settings.dataset == "folder" and has_own_split(root)
+    if own and settings.split in ("train", "val"):
+        return []  # a part that recam chose says nothing about the whole
     found: list[Problem] = []
-    if settings.dataset in ("folder", "custom"):
+    if settings.dataset == "folder" and settings.labels is None and is_per_class(root):
         copies = find_copies(sets, cache=root / MARKS_NAME if own else None)
-        found += [] if own else copies.across_splits()
-        if settings.dataset == "folder" and settings.labels is None and is_per_class(root):
-            found += copies.across_labels()
-    return [*found, *check_classes_apart(sets if own else sets[:1])]
+        found += [*([] if own else copies.across_splits()), *copies.across_labels()]
+    elif settings.dataset in ("folder", "custom") and not own and len(sets) > 1:
+        found += find_copies(sets).across_splits()
+    trained = [image_set for image_set in sets if image_set.split != "val"]
+    if trained:
+        found += check_classes_apart(sets if own else trained[:1])
+    return found
 
 
 def _summary(image_set: ImageSet) -> SplitSummary:

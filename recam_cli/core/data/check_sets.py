@@ -26,7 +26,7 @@ class Copies:
 
     Attributes:
         sets: the splits.
-        groups: files that are copies of one another, two and more each.
+        groups: ids of photographs that are copies of one another, two and more each.
     """
 
     sets: Sequence[ImageSet]
@@ -37,11 +37,11 @@ class Copies:
         train = next((s for s in self.sets if s.split == "train"), None)
         if train is None:
             return
-        trained = {str(s.image): s for s in train}
+        trained = {s.id: s for s in train}
         for other in self.sets:
             if other.split not in ("val", "test"):
                 continue
-            tested = {str(s.image): s for s in other}
+            tested = {s.id: s for s in other}
             found = [(t, v) for group in self._all(tested) for t, v in _across(group, trained, tested)]
             if found:
                 number = f"1 photograph of split {other.split!r} is a copy"
@@ -53,13 +53,12 @@ class Copies:
 
     def across_labels(self) -> Iterator[Problem]:
         """Yield a warning for each two classes whose folders hold copies of one photograph."""
-        named = {str(s.image): (s, _shown(s, images.classes)) for images in self.sets for s in images}
+        named = {s.id: (s.image, _shown(s, images.classes)) for images in self.sets for s in images}
         found: dict[tuple[str, str], list[tuple[Path, Path]]] = {}
         for group in self.groups:
             first: dict[str, Path] = {}
-            for file in group:
-                if file in named:
-                    first.setdefault(named[file][1], named[file][0].image)
+            for image, shown in (named[i] for i in group):
+                first.setdefault(shown, image)
             for a, b in combinations(sorted(first), 2):
                 found.setdefault((a, b), []).append((first[a], first[b]))
         for (a, b), pairs in found.items():
@@ -70,16 +69,16 @@ class Copies:
                 remedy = "Keep it where it belongs"
             yield Problem(pairs[0][0], reason, remedy, "warning")
 
-    def _all(self, files: Mapping[str, Sample]) -> Iterator[Sequence[str]]:
-        """Yield the groups, and each other file as one: a list may name a photograph that another names, too."""
+    def _all(self, ids: Mapping[str, Sample]) -> Iterator[Sequence[str]]:
+        """Yield the groups, and each other id as one: a list may name a photograph that another names, too."""
         yield from self.groups
-        inside = {file for group in self.groups for file in group}
-        yield from ([file] for file in files if file not in inside)
+        inside = {i for group in self.groups for i in group}
+        yield from ([i] for i in ids if i not in inside)
 
 
 def find_copies(sets: Sequence[ImageSet], *, cache: Path | None = None) -> Copies:
-    """Return the copies among the photographs of splits; arguments and errors as `near_copies`."""
-    photos = {str(s.image): s.image for images in sets for s in images}
+    """Return the copies among the photographs of one data set's splits; `cache` and errors as `near_copies`."""
+    photos = {s.id: s.image for images in sets for s in images}
     return Copies(sets, [group for group in near_copies(photos, cache=cache) if len(group) > 1])
 
 
@@ -120,9 +119,9 @@ def check_classes_apart(sets: Sequence[ImageSet]) -> Iterator[Problem]:
 def _across(
     group: Sequence[str], trained: Mapping[str, Sample], tested: Mapping[str, Sample]
 ) -> Iterator[tuple[Sample, Sample]]:
-    first = next((trained[file] for file in group if file in trained), None)
+    first = next((trained[i] for i in group if i in trained), None)
     if first is not None:
-        yield from ((first, tested[file]) for file in group if file in tested)
+        yield from ((first, tested[i]) for i in group if i in tested)
 
 
 def _shown(sample: Sample, classes: Sequence[str]) -> str:

@@ -61,6 +61,12 @@ def open_folder(root: Path, split: str, *, labels: Path | None = None, tell: Tel
     Raises:
         DataError: no such folder or split, or neither class folders nor a label file.
     """
+    told: list[Problem] = []
+
+    def hear(problem: Problem) -> None:
+        told.append(problem)
+        tell(problem)
+
     _check_root(root)
     splits = folder_splits(root)
     if split not in (*splits, *_also(root)):
@@ -69,9 +75,10 @@ def open_folder(root: Path, split: str, *, labels: Path | None = None, tell: Tel
     base = root / split if _has_split_folders(root) else root
     path = labels or find_labels(root)
     flat = path is not None or (bool(_photos_of(base)) and not _class_folders(base))
-    classes, samples = _flat(root, base, labels, tell) if flat else _per_class(root, base, tell)
+    classes, samples = _flat(root, base, labels, hear) if flat else _per_class(root, base, hear)
     if not _has_split_folders(root):
-        samples = _part(root, samples, split)
+        sound = all(problem.severity == "warning" for problem in told)  # else nothing is written
+        samples = _part(samples, split, root / MARKS_NAME if sound else None)
     return ImageSet("folder", root, split, classes, samples)
 
 
@@ -118,10 +125,10 @@ def _also(root: Path) -> tuple[str, ...]:
     return () if _has_split_folders(root) else ("all",)
 
 
-def _part(root: Path, samples: tuple[Sample, ...], split: str) -> tuple[Sample, ...]:
+def _part(samples: tuple[Sample, ...], split: str, cache: Path | None) -> tuple[Sample, ...]:
     if split == "all":
         return samples
-    groups = near_copies({s.id: s.image for s in samples}, cache=root / MARKS_NAME)
+    groups = near_copies({s.id: s.image for s in samples}, cache=cache)
     held = held_out({s.id: s.labels for s in samples}, groups)
     return tuple(s for s in samples if (s.id in held) == (split == "val"))
 
