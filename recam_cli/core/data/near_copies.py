@@ -3,7 +3,9 @@ or of one burst. Whoever holds photographs out for validation keeps them on one 
 
 Two are alike if their stamps are, in brightness and in edges, after one was cropped at each side (up to some 7 %) or
 shifted against the other so that they fit best. Correlations ignore brightness and contrast; the edges tell apart what
-merely has the same light, as two landscapes have. Which pairs are compared is found by a coarse correlation of colours.
+merely has the same light, as two landscapes have, and their coarse colours must agree, too. Which pairs are compared
+is found by a correlation of these colours. Where many photographs are nearly alike, as of wares before one wall, groups
+would grow by one resembling the next; so the first of each must at least show the same scene.
 """
 
 from __future__ import annotations
@@ -22,7 +24,11 @@ ALIKE = 1.87
 no one would call copies 1.6."""
 MOST_COMPARED = 20_000
 """Of more photographs only those of one coarse pattern are compared: all pairs would take minutes."""
+SAME_SCENE = 1.6
+"""Least likeness of the first ones of two groups that become one."""
 _CANDIDATE = 0.75
+_COLOURS_APART, _GREY_LEVELS = 0.25, 6.0
+"""Largest share that the difference of two photographs' colours may have of both; and what counts as no colour."""
 _NEIGHBOURS = 8
 _BLOCK = 512
 _FLAT = 2.0
@@ -66,7 +72,11 @@ def near_copies(photos: Mapping[str, Path], *, cache: Path | None = None) -> lis
 
 
 def group_marks(marks: Sequence[Mark]) -> list[list[int]]:
-    """Return the numbers of the marks in groups that are alike, directly or by others between them."""
+    """Return the numbers of the marks in groups that are alike, directly or by others between them.
+
+    A group's members are the same bytes, or lead to its first one by steps of likeness `ALIKE`, while any two groups
+    that became one had first members of likeness `SAME_SCENE`.
+    """
     groups = _Union(len(marks))
     same: dict[str, int] = {}
     for k, mark in enumerate(marks):
@@ -74,14 +84,36 @@ def group_marks(marks: Sequence[Mark]) -> list[list[int]]:
             groups.join(same.setdefault(mark.sha256, k), k)
     seen = [k for k, mark in enumerate(marks) if mark.grey is not None and mark.grey.std() >= _FLAT]
     if len(seen) > 1:
-        grey = np.stack([_grey(marks[k]) for k in seen])
-        pairs = _neighbours(_colours([marks[k] for k in seen]))
-        if len(seen) > MOST_COMPARED:
-            pairs = _of_one_pattern(grey)
-        for a, b in pairs:
-            if not groups.together(seen[a], seen[b]) and likeness(grey[a], grey[b]) >= ALIKE:
-                groups.join(seen[a], seen[b])
+        _join_alike([marks[k] for k in seen], seen, groups)
     return groups.members()
+
+
+def _join_alike(marks: Sequence[Mark], numbers: Sequence[int], groups: _Union) -> None:
+    grey = {k: _grey(mark) for k, mark in zip(numbers, marks, strict=True)}
+    colours = np.stack([mark.colour for mark in marks if mark.colour is not None]).astype(np.float32)
+    hues = (colours - colours.mean(3, keepdims=True)).reshape(len(marks), -1)
+    if len(marks) <= MOST_COMPARED:
+        pairs = _neighbours(_unit(colours.reshape(len(marks), -1)))
+    else:
+        pairs = _of_one_pattern(np.stack([grey[k] for k in numbers]))
+    for i, j in pairs:
+        a, b = numbers[i], numbers[j]
+        if groups.first(a) == groups.first(b) or not _same_hues(hues[i], hues[j]):
+            continue
+        if likeness(grey[a], grey[b]) >= ALIKE:
+            first, other = groups.first(a), groups.first(b)
+            if (first, other) == (a, b) or _same_scene(grey.get(first), grey.get(other)):
+                groups.join(a, b)
+
+
+def _same_scene(a: np.ndarray | None, b: np.ndarray | None) -> bool:
+    return a is not None and b is not None and likeness(a, b) >= SAME_SCENE
+
+
+def _same_hues(a: np.ndarray, b: np.ndarray) -> bool:
+    """Return whether two photographs' hues, float32 (192,), are alike, as they stay when one is brightened."""
+    apart = float(((a - b) ** 2).sum())
+    return apart <= _COLOURS_APART * float((a**2).sum() + (b**2).sum() + a.size * _GREY_LEVELS**2)
 
 
 def likeness(a: np.ndarray, b: np.ndarray) -> float:
@@ -194,11 +226,6 @@ def _grey(mark: Mark) -> np.ndarray:
     return mark.grey.astype(np.float32)
 
 
-def _colours(marks: Sequence[Mark]) -> np.ndarray:
-    rows = np.stack([mark.colour for mark in marks if mark.colour is not None]).reshape(len(marks), -1)
-    return _unit(rows.astype(np.float32))
-
-
 def _neighbours(colours: np.ndarray) -> Iterator[tuple[int, int]]:
     """Yield each photograph with the most similar ones after it, closest first, in blocks of bounded memory."""
     n = len(colours)
@@ -232,23 +259,21 @@ class _Union:
     def __init__(self, n: int) -> None:
         self._parent = list(range(n))
 
-    def _root(self, k: int) -> int:
+    def first(self, k: int) -> int:
+        """Return the least member of `k`'s group."""
         while self._parent[k] != k:
             self._parent[k] = self._parent[self._parent[k]]
             k = self._parent[k]
         return k
 
-    def together(self, a: int, b: int) -> bool:
-        return self._root(a) == self._root(b)
-
     def join(self, a: int, b: int) -> None:
-        low, high = sorted((self._root(a), self._root(b)))
+        low, high = sorted((self.first(a), self.first(b)))
         self._parent[high] = low
 
     def members(self) -> list[list[int]]:
         groups: dict[int, list[int]] = {}
         for k in range(len(self._parent)):
-            groups.setdefault(self._root(k), []).append(k)
+            groups.setdefault(self.first(k), []).append(k)
         return list(groups.values())
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -103,6 +104,24 @@ def test_the_order_of_photographs_changes_nothing(tmp_path):
 def test_alike_through_a_third_is_one_group():
     marks = [seen(scene(0)), seen(scene(1)), seen(cropped(scene(0))), seen(halved(scene(0)))]
     assert group_marks(marks) == [[0, 2, 3], [1]]
+
+
+def test_what_resembles_the_next_one_is_no_endless_group():
+    wide = scene(7, (96, 400))
+    views = [seen(np.ascontiguousarray(wide[:, 4 * k : 4 * k + 128])) for k in range(40)]
+    stamps = [view.grey.astype(np.float32) for view in views]
+    assert all(likeness(a, b) >= ALIKE for a, b in pairwise(stamps))
+    groups = group_marks(views)
+    assert 2 < len(groups) < 20
+    assert all(likeness(stamps[group[0]], stamps[k]) > 1 for group in groups for k in group)
+
+
+def test_one_shape_in_two_colours_is_two_photographs():
+    grey = np.asarray(Image.fromarray(scene(0)).convert("L")).astype(float)[..., None] * 0.6 + 50
+    hue = np.array([50.0, -25.5, 0.0])  # of no brightness
+    red, green = (seen(np.clip(grey + sign * hue, 0, 255).astype(np.uint8)) for sign in (1, -1))
+    assert likeness(red.grey.astype(np.float32), green.grey.astype(np.float32)) >= ALIKE
+    assert group_marks([red, green, red]) == [[0, 2], [1]]
 
 
 def test_likeness_is_highest_for_the_same_and_low_for_others():
