@@ -17,7 +17,9 @@ SIDES = st.integers(1, 9000)
 def test_the_longer_side_is_met_and_the_other_is_the_nearest(height, width, side):
     found = size_at(height, width, side)
     assert max(found) == side and min(found) >= 1
-    for length, exact in zip(found, (height * side / max(height, width), width * side / max(height, width)), strict=True):
+    for length, exact in zip(
+        found, (height * side / max(height, width), width * side / max(height, width)), strict=True
+    ):
         assert abs(length - exact) <= 0.5 or length == 1
     assert size_at(width, height, side) == found[::-1]
 
