@@ -67,7 +67,7 @@ class Augmentation:
 
     @classmethod
     def within(cls, crop: int, scale: Sequence[float], side: Sequence[int], *, jitter: float = 0.0) -> Augmentation:
-        """Return that of longer sides `side` in pixels, smallest and largest; where that is 0, 0, of factors `scale`."""
+        """Return that of longer sides `side` in pixels (smallest, largest); where these are 0, of factors `scale`."""
         ranges = (side[0], side[1]), (scale[0], scale[1])
         return cls(crop, long_side=ranges[0], relative=not side[1], scale=ranges[1], jitter=jitter)
 
