@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-_STRIP = 1 << 22
+_STRIP = 1 << 20
 """Numbers that a strip of enlarged maps holds at most, if one row allows."""
 _BLOCK = 1 << 20
 """Pixels of a block of rows."""
@@ -70,6 +70,19 @@ def enlarged_strips(maps: np.ndarray, size: Size, *, numbers: int = _STRIP) -> I
         if columns != width:
             strips = [cv2.resize(one, (width, len(one)), interpolation=cv2.INTER_LINEAR) for one in strips]
         yield block, np.stack(strips)
+
+
+def winners(maps: np.ndarray) -> np.ndarray:
+    """Return the index of the first largest map, uint8 (H, W), as `argmax` over axis 0, but faster.
+
+    Args:
+        maps: (n, H, W), finite, 1 ≤ n ≤ 256.
+    """
+    value, winner = maps[0].copy(), np.zeros(maps.shape[1:], dtype=np.uint8)
+    for index in range(1, len(maps)):
+        np.copyto(winner, np.uint8(index), where=maps[index] > value)
+        np.maximum(value, maps[index], out=value)
+    return winner
 
 
 def value_counts(mask: np.ndarray) -> np.ndarray:

@@ -11,10 +11,11 @@ import numpy as np
 from recam_cli.core.cams.store import Seed, label_of, read_seed_of
 from recam_cli.core.data.images import read_image, read_mask, read_size, write_mask
 from recam_cli.core.data.samples import BACKGROUND, IGNORE, Sample
-from recam_cli.core.data.sizes import enlarged_strips, value_counts
+from recam_cli.core.data.sizes import enlarged_strips, value_counts, winners
 from recam_cli.core.masks.confidence import (
     MEAN_FIELD_TEMPERATURE,
     confidence_levels,
+    flattened,
     mean_confidence,
     read_confidence,
     unsure,
@@ -100,15 +101,17 @@ class MaskJob:
         return mask, levels
 
     def _refined(self, sample: Sample, seed: Seed) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Yield rows, mask and levels: the CRF's distribution at the working size, enlarged a strip at a time."""
+        """Yield rows, mask and levels; of a working copy the flattened distribution is enlarged, a strip at a time."""
         image = read_image(sample.image, max_pixels=self.max_pixels, longest=self.work_side)
         refiner = SeedRefiner(image, seed, self.how)
         seed.require_photo(read_size(sample.image, max_pixels=self.max_pixels))
         whole = refiner.probabilities(self.threshold)
-        strips = enlarged_strips(whole, seed.size) if seed.reduced else iter([(slice(0, len(image)), whole)])
-        for rows, shares in strips:
-            labels = np.asarray(refiner.values[shares.argmax(axis=0)])
-            yield rows, labels, confidence_levels(shares, temperature=MEAN_FIELD_TEMPERATURE)
+        if not seed.reduced:
+            labels = np.asarray(refiner.values[whole.argmax(axis=0)])
+            yield slice(0, len(image)), labels, confidence_levels(whole, temperature=MEAN_FIELD_TEMPERATURE)
+            return
+        for rows, shares in enlarged_strips(flattened(whole, MEAN_FIELD_TEMPERATURE), seed.size):
+            yield rows, np.asarray(refiner.values[winners(shares)]), confidence_levels(shares)
 
     def _cut(self, seed: Seed) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Yield rows, mask and levels of the seed itself."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recam_cli.core.data.sizes import Size, enlarged_strips
+from recam_cli.core.data.sizes import Size, enlarged_strips, winners
 
 
 def upscaled_mask(probabilities: np.ndarray, size: Size) -> np.ndarray:
@@ -24,5 +24,5 @@ def upscaled_mask(probabilities: np.ndarray, size: Size) -> np.ndarray:
         return np.asarray(probabilities.argmax(axis=0), dtype=np.uint8)
     mask = np.empty(size, dtype=np.uint8)
     for rows, strip in enlarged_strips(probabilities, size):
-        mask[rows] = strip.argmax(axis=0)
+        mask[rows] = winners(strip)
     return mask

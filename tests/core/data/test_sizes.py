@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recam_cli.core.data.sizes import enlarged_strips, row_blocks, size_at, value_counts, work_size
+from recam_cli.core.data.sizes import enlarged_strips, row_blocks, size_at, value_counts, winners, work_size
 
 SIDES = st.integers(1, 9000)
 
@@ -61,3 +61,11 @@ def test_blocks_cover_all_rows_once_and_counts_are_those_of_the_whole(shape):
     assert [row for block in blocks for row in range(block.start, block.stop)] == list(range(shape[0]))
     mask = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     assert np.array_equal(value_counts(mask), np.bincount(mask.ravel(), minlength=256))
+
+
+@given(st.integers(1, 12), st.integers(0, 1000))
+def test_winners_are_the_first_largest(count, seed):
+    maps = np.random.default_rng(seed).integers(0, 3, (count, 5, 4)).astype(np.float32)
+    found = winners(maps)
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, maps.argmax(axis=0))
