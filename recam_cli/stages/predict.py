@@ -170,7 +170,8 @@ def _settled(settings: PredictSettings, run: Run, suffix: str) -> PredictSetting
 def _noted(targets: list[_Target], settings: PredictSettings, network: str) -> list[_Target]:
     """Let each target say what its mask is made from, and refuse masks that were made from anything else."""
     plain = as_plain(settings)
-    how = fingerprint([network, {name: plain[name] for name in _MATTER}])
+    # A side of 0 changes nothing, and masks made before there was one keep their note.
+    how = fingerprint([network, {name: plain[name] for name in _MATTER if name != "side" or plain[name]}])
     photos = sha256_of_all(target.photo.path for target in targets)
     noted = [replace(target, note=f"{how} {photo}") for target, photo in zip(targets, photos, strict=True)]
     others = [t.mask for t in noted if t.kept(settings) and not _made_alike(t, settings)]
