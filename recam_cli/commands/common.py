@@ -117,7 +117,7 @@ class Call:
 
 
 _DATASETS = ("custom", "voc", "folder", "shapes")
-_FROM_TRAIN_CLS = ("dataset", "data_root", "labels", "max_pixels", "seed")
+_FROM_TRAIN_CLS = ("dataset", "data_root", "labels", "max_pixels", "work_side", "seed")
 
 
 def run_values(run: Run, cls: type[Any], stage: str) -> dict[str, Any]:

@@ -55,7 +55,13 @@ def run(work: MaskWork, *, net: BoundaryNet, masks: Path, floor: float, inputs: 
     with run.stage(name, Resolved(settings, work.resolved.sources), inputs=inputs, device=str(device)) as entry:
         moved = folder.begin(work.reporter)
         todo = [sample for sample in images if not folder.done(sample.id)]
-        read = read_batches(todo, settings.walk_batch_size, max_pixels=settings.max_pixels, workers=work.workers)
+        read = read_batches(
+            todo,
+            settings.walk_batch_size,
+            max_pixels=settings.max_pixels,
+            workers=work.workers,
+            longest=settings.work_side,
+        )
         with Commits() as commits, work.reporter.track("Instances", len(images)) as progress:
             progress.advance(len(images) - len(todo))
             for batch in read:
@@ -80,12 +86,12 @@ def _tell_apart(
     commits: Commits,
 ) -> None:
     device = next(net.parameters()).device
-    pixels = enlarged(batch.images, settings.walk_scale, device)
+    pixels = enlarged(batch.images, settings.walk_scale, device, side=settings.walk_side)
     with autocast(device, choose_precision(settings.precision, device)):
         boundaries, fields = net.boundaries_with_field(pixels)
-    for sample, image, boundary, field in zip(*batch, boundaries.float(), fields, strict=True):
+    for sample, image, size, boundary, field in zip(*batch, boundaries.float(), fields, strict=True):
         parts = walk_parts(
-            work.seed_of(sample, image),
+            work.seed_of(sample, image, size),
             group_cells(field, steps=settings.displacement_steps, centroid=settings.centroid_radius),
             boundary,
             floor=floor,
@@ -94,6 +100,6 @@ def _tell_apart(
             steps=settings.walk_steps,
         )
         mask = read_mask(masks / f"{sample.id}.png", max_pixels=settings.max_pixels)
-        found = instances_of(mask, parts, fragment=settings.instance_fragment)
+        found = instances_of(mask, parts, fragment=settings.instance_fragment, work_side=settings.work_side)
         with commits.item():
             write_instances(folder.file(sample.id), found, work.images.classes)

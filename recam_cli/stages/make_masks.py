@@ -286,6 +286,7 @@ def _job(work: MaskWork, seeds: Path, threshold: float) -> MaskJob:
         crf=settings.refine.endswith("crf"),
         ignore_below=settings.ignore_below,
         max_pixels=settings.max_pixels,
+        work_side=settings.work_side,
     )
 
 

@@ -13,6 +13,7 @@ from recam_cli.core.cams.store import Seed, write_seed
 from recam_cli.core.data.reading import PhotoBatch, read_batches
 from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.data.samples import ImageSet
+from recam_cli.core.data.sizes import Size, work_size
 from recam_cli.core.errors import RunError
 from recam_cli.core.hardware import autocast, choose_device, choose_precision, computed_with, prepare_process
 from recam_cli.core.models.classifier_files import run_classifier
@@ -119,18 +120,33 @@ def _make_all(
     todo = [sample for sample in images if not folder.done(sample.id)]
     with Commits() as commits, reporter.track("Making seeds", len(images)) as progress:
         progress.advance(len(images) - len(todo))
-        read = read_batches(todo, settings.batch_size, max_pixels=settings.max_pixels, workers=settings.workers)
+        read = read_batches(
+            todo,
+            settings.batch_size,
+            max_pixels=settings.max_pixels,
+            workers=settings.workers,
+            longest=settings.longest,
+            work_side=settings.work_side,
+        )
         for batch in read:
-            maps = class_maps(features, weight, batch.images, scales=settings.scales, flip=settings.flip)
-            _write(batch, maps, folder, commits)
+            work = work_size(*batch.sizes[0], settings.work_side)
+            maps = class_maps(
+                features,
+                weight,
+                batch.images,
+                scales=settings.scales,
+                sides=settings.sides,
+                flip=settings.flip,
+                work=work,
+            )
+            _write(batch, maps, work, folder, commits)
             progress.advance(len(batch.samples))
     return len(todo)
 
 
-def _write(batch: PhotoBatch, maps: torch.Tensor, folder: ItemFolder, commits: Commits) -> None:
-    for sample, image, found in zip(batch.samples, batch.images, maps, strict=True):
+def _write(batch: PhotoBatch, maps: torch.Tensor, work: Size, folder: ItemFolder, commits: Commits) -> None:
+    for sample, size, found in zip(batch.samples, batch.sizes, maps, strict=True):
         classes = torch.tensor(sample.labels, dtype=torch.int64)
         chosen = normalised_maps(found, sample.labels).cpu()
-        size = int(image.shape[0]), int(image.shape[1])
         with commits.item():
-            write_seed(folder.file(sample.id), Seed(classes.numpy(), chosen.numpy(), size))
+            write_seed(folder.file(sample.id), Seed(classes.numpy(), chosen.numpy(), size, work))

@@ -68,7 +68,7 @@ def run(work: MaskWork, task: LabelTask) -> Labels:
     if done is not None:
         work.reporter.info(f"Confident labels: kept {folder.path}")
         return Labels(folder.path, name, done.fingerprint, float(done.metrics["objects"]))
-    job = LabelJob(work.seeds, folder.path, task.rule, work.settings.max_pixels)
+    job = LabelJob(work.seeds, folder.path, task.rule, work.settings.max_pixels, work.settings.work_side)
     recorded = Resolved(settings, work.resolved.sources)
     with run.stage(name, recorded, inputs=inputs, device=work.crf_device) as entry:
         folder.begin(work.reporter)

@@ -13,6 +13,7 @@ import numpy as np
 
 from recam_cli.core.cams.store import Seed, read_seed, read_seed_of
 from recam_cli.core.data.samples import ImageSet, Sample
+from recam_cli.core.data.sizes import Size
 from recam_cli.core.errors import DataError, UsageError
 from recam_cli.core.masks.crf import resolve_backend
 from recam_cli.core.masks.pool import run_over
@@ -100,8 +101,8 @@ class MaskWork:
         """Whether confident labels walk with the seeds."""
         return self.settings.walk_sources == "labels"
 
-    def seed_of(self, sample: Sample, image: np.ndarray) -> Seed:
-        """Read the seed of `sample`, whose photograph is `image`, uint8 (H, W, 3).
+    def seed_of(self, sample: Sample, image: np.ndarray, size: Size) -> Seed:
+        """Read the seed of `sample`, whose photograph of `size` (height, width) was read as `image`, uint8 (H, W, 3).
 
         Raises:
             DataError: missing, damaged, or made of another photograph or other labels.
@@ -109,6 +110,7 @@ class MaskWork:
         seed = read_seed_of(sample, self.seeds)
         try:
             seed.require_size(image.shape[0], image.shape[1])
+            seed.require_photo(size)
         except DataError as error:
             raise DataError(f"{sample.id}: {error.message}", remedy=error.remedy) from None
         return seed

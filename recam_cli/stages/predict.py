@@ -12,17 +12,16 @@ from typing import Any
 import numpy as np
 
 from recam_cli.core.bounded import real_path
-from recam_cli.core.data.images import read_mask, read_note, write_image, write_mask
-from recam_cli.core.data.photos import Failure, Photo, find_photos, fitted, read_ahead, require_short_name
+from recam_cli.core.data.images import read_mask, read_note, read_size, write_image, write_mask
+from recam_cli.core.data.photos import Failure, Photo, find_photos, read_ahead, require_short_name
 from recam_cli.core.data.transforms import resized_mask
 from recam_cli.core.errors import DataError, RecamError, RunError, UsageError
 from recam_cli.core.hardware import choose_device, choose_precision, prepare_process
 from recam_cli.core.masks.crf import check_backend
 from recam_cli.core.masks.shares import shares
 from recam_cli.core.models.run_models import run_segmenter, segmenter_hash
-from recam_cli.core.models.segment_inference import predict_image
+from recam_cli.core.models.segment_inference import predict_masks
 from recam_cli.core.models.segmenters import Segmenter
-from recam_cli.core.models.upscale import upscaled_mask
 from recam_cli.core.report.overlay import mask_overlay
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.commits import Commits
@@ -33,10 +32,13 @@ from recam_cli.core.runs.variants import command, variant_suffix
 from recam_cli.core.settings.declare import as_plain
 from recam_cli.core.settings.predict import PredictSettings
 from recam_cli.core.settings.resolve import Resolved
+from recam_cli.core.settings.train_seg import TrainSegSettings
 
 FOLDER = "predict"
-_MATTER = ("long_side", "eval_scales", "flip", "crf")
+_MATTER = ("long_side", "side", "eval_scales", "flip", "crf")
 """Settings that masks depend on."""
+_LONG_SIDE = 1024
+"""Of photographs while they are worked on, where neither the call nor the run names one."""
 
 
 @dataclass(frozen=True)
@@ -133,10 +135,10 @@ def run(resolved: Resolved[PredictSettings], run: Run, reporter: Reporter, place
         DataError: no photograph, or two that would share one mask.
         NotFiniteError: the segmenter's output of a photograph is not finite; masks made before are kept.
     """
-    settings = resolved.settings
+    suffix = variant_suffix(run, resolved.settings.method)
+    settings = _settled(resolved.settings, run, suffix)
     if settings.crf:
         check_backend()
-    suffix = variant_suffix(run, settings.method)
     folder = settings.out or run.path / f"{FOLDER}{suffix}"
     targets = _targets(settings, places, folder)
     prepare_process(deterministic=settings.deterministic)
@@ -153,10 +155,23 @@ def run(resolved: Resolved[PredictSettings], run: Run, reporter: Reporter, place
     return worker.run(targets, folder, reporter)
 
 
+def _settled(settings: PredictSettings, run: Run, suffix: str) -> PredictSettings:
+    """Return the settings with the sizes that the run's segmenter was made for, where they name none."""
+    entry = run.entry(f"train-seg{suffix}")
+    noted = entry.settings if entry is not None else {}
+    made = run.recorded(TrainSegSettings, {n: noted.get(n, 0) for n in ("work_side", "predict_side")})
+    return replace(
+        settings,
+        long_side=settings.long_side or made.work_side or _LONG_SIDE,
+        side=made.predict_side if settings.side is None else settings.side,
+    )
+
+
 def _noted(targets: list[_Target], settings: PredictSettings, network: str) -> list[_Target]:
     """Let each target say what its mask is made from, and refuse masks that were made from anything else."""
     plain = as_plain(settings)
-    how = fingerprint([network, {name: plain[name] for name in _MATTER}])
+    # A side of 0 changes nothing, and masks made before there was one keep their note.
+    how = fingerprint([network, {name: plain[name] for name in _MATTER if name != "side" or plain[name]}])
     photos = sha256_of_all(target.photo.path for target in targets)
     noted = [replace(target, note=f"{how} {photo}") for target, photo in zip(targets, photos, strict=True)]
     others = [t.mask for t in noted if t.kept(settings) and not _made_alike(t, settings)]
@@ -221,7 +236,12 @@ class _Predictor:
                 if target.photo.path not in todo:
                     self._guarded(target, None, predicted, failed, reporter)
                     progress.advance()
-            photos = read_ahead(list(todo), max_pixels=self.settings.max_pixels, workers=self.settings.workers)
+            photos = read_ahead(
+                list(todo),
+                max_pixels=self.settings.max_pixels,
+                workers=self.settings.workers,
+                longest=self.settings.long_side or 0,
+            )
             for path, image in photos:
                 with commits.item():
                     done = self._guarded(todo[path], image, predicted, failed, reporter)
@@ -261,29 +281,29 @@ class _Predictor:
             mask = read_mask(target.mask, max_pixels=self.settings.max_pixels)
         else:
             assert image is not None
-            mask = self._mask(image, str(target.photo.path))
+            mask = self._mask(image, target.photo.path)
             write_mask(target.mask, mask, note=target.note)
         if image is not None and target.overlay is not None:
-            _write_overlay(target.overlay, image, mask, self.settings.long_side)
+            _write_overlay(target.overlay, image, mask)
         return Predicted(target.photo.path, target.mask, shares(mask, self.classes), kept)
 
-    def _mask(self, image: np.ndarray, name: str) -> np.ndarray:
-        settings, small = self.settings, fitted(image, self.settings.long_side)
-        _, probabilities = predict_image(
+    def _mask(self, image: np.ndarray, path: Path) -> np.ndarray:
+        settings = self.settings
+        return predict_masks(
             self.segmenter,
-            small,
+            [image],
             scales=settings.eval_scales,
+            side=settings.side or 0,
             flip=settings.flip,
             crf=settings.crf,
             precision=self.precision,
-            name=name,
-        )
-        return upscaled_mask(probabilities, (image.shape[0], image.shape[1]))
+            sizes=[read_size(path, max_pixels=settings.max_pixels)],
+            names=[str(path)],
+        )[0]
 
 
-def _write_overlay(path: Path, image: np.ndarray, mask: np.ndarray, long_side: int) -> None:
-    small = fitted(image, long_side)
-    write_image(path, mask_overlay(small, resized_mask(mask, (small.shape[0], small.shape[1]))), quality=90)
+def _write_overlay(path: Path, image: np.ndarray, mask: np.ndarray) -> None:
+    write_image(path, mask_overlay(image, resized_mask(mask, (image.shape[0], image.shape[1]))), quality=90)
 
 
 def found_text(result: PredictResult, *, most: int = 6) -> str:

@@ -79,7 +79,13 @@ def run(work: MaskWork, guide: Guide) -> Path:
     with run.stage(name, Resolved(settings, work.resolved.sources), inputs=inputs, device=str(device)) as entry:
         folder.begin(reporter)
         todo = [sample for sample in images if not folder.done(sample.id)]
-        read = read_batches(todo, settings.walk_batch_size, max_pixels=settings.max_pixels, workers=work.workers)
+        read = read_batches(
+            todo,
+            settings.walk_batch_size,
+            max_pixels=settings.max_pixels,
+            workers=work.workers,
+            longest=settings.work_side,
+        )
         with Commits() as commits, reporter.track("Random walk", len(images)) as progress:
             progress.advance(len(images) - len(todo))
             for batch in read:
@@ -97,10 +103,10 @@ def run(work: MaskWork, guide: Guide) -> Path:
 @torch.inference_mode()
 def _walk(batch: PhotoBatch, work: MaskWork, guide: Guide, settings: RandomWalkSettings) -> list[Seed]:
     device = choose_device(settings.device)
-    pixels = enlarged(batch.images, settings.walk_scale, device)
+    pixels = enlarged(batch.images, settings.walk_scale, device, side=settings.walk_side)
     with autocast(device, choose_precision(settings.precision, device)):
         walk = guide.net.walk(pixels, radius=settings.walk_radius, beta=settings.beta_of(guide.kind))
-    found = [work.seed_of(sample, image) for sample, image in zip(batch.samples, batch.images, strict=True)]
+    found = [work.seed_of(*one) for one in zip(*batch, strict=True)]
     labels = None
     if work.labels_walk and guide.labels is not None:
         files = (guide.labels.folder / f"{sample.id}.png" for sample in batch.samples)

@@ -126,6 +126,7 @@ def _data(work: MaskWork, task: TrainTask[Net]) -> TrainingImages:
         task.settings.seed,
         task.settings.max_pixels,
         masks=True,
+        longest=task.settings.work_side,
     )
 
 

@@ -324,7 +324,10 @@ def _train(
         crop=settings.crop, long_side=(settings.long_side[0], settings.long_side[1]), jitter=settings.jitter
     )
     images = training.images
-    data = TrainingImages(images.samples, images.targets(), augmentation, settings.seed, settings.max_pixels)
+    longest = max(settings.work_side, settings.long_side[1]) if settings.work_side else 0
+    data = TrainingImages(
+        images.samples, images.targets(), augmentation, settings.seed, settings.max_pixels, longest=longest
+    )
 
     def after_epoch(epoch: int) -> dict[str, Any]:
         save_classifier(_unfinished(training), training.classifier, images.classes)
@@ -375,6 +378,7 @@ def _score(training: _Training, held_out: ImageSet) -> tuple[np.ndarray, np.ndar
             batch_size=_SCORING_BATCH,
             max_pixels=training.settings.max_pixels,
             workers=training.settings.workers,
+            longest=training.settings.work_side,
         )
 
 

@@ -303,7 +303,13 @@ def _train(job: _Job) -> None:
     )
     on_device(segmenter, job.device)
     data = TrainingImages(
-        images.samples, images.targets(), augmentation_of(settings), settings.seed, settings.max_pixels, masks=True
+        images.samples,
+        images.targets(),
+        augmentation_of(settings),
+        settings.seed,
+        settings.max_pixels,
+        masks=True,
+        longest=(settings.side[1] or settings.work_side) if settings.work_side else 0,
     )
     facts: dict[str, Any] = {
         "labels": settings.labels,
@@ -348,16 +354,24 @@ def _predict(job: _Job, entry: StageEntry, *, anew: bool) -> tuple[int, int]:
             folder.file(sample.id).unlink(missing_ok=True)
     todo: list[Sample] = [sample for sample in held_out if not folder.done(sample.id)]
     segmenter, _ = load_segmenter(job.path, job.device)
-    read = read_batches(todo, settings.predict_batch_size, max_pixels=settings.max_pixels, workers=settings.workers)
+    read = read_batches(
+        todo,
+        settings.predict_batch_size,
+        max_pixels=settings.max_pixels,
+        workers=settings.workers,
+        longest=settings.work_side,
+    )
     with Commits() as commits, job.reporter.track(f"Predicting {held_out.split}", len(todo)) as progress:
         for batch in read:
             masks = predict_masks(
                 segmenter,
                 batch.images,
                 scales=settings.eval_scales,
+                side=settings.predict_side,
                 flip=settings.flip,
                 crf=settings.crf,
                 precision=job.precision,
+                sizes=batch.sizes,
                 names=[sample.id for sample in batch.samples],
             )
             for sample, mask in zip(batch.samples, masks, strict=True):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from recam_cli.core.cams.explain import present_classes
-from recam_cli.core.data.photos import Failure, fitted, read_ahead
+from recam_cli.core.data.photos import Failure, read_ahead
 from recam_cli.core.errors import DataError, RecamError, RunError, UsageError
 from recam_cli.core.hardware import choose_device, choose_precision, prepare_process
 from recam_cli.core.masks.shares import shares
@@ -104,11 +104,12 @@ def run(
     named = _named_classes(settings.labels, viewer.classifier.classes)
     shown, failed = [], []
     paths = list(dict.fromkeys(images))
-    for path, image in read_ahead(paths, max_pixels=settings.max_pixels, workers=settings.workers):
+    photos = read_ahead(paths, max_pixels=settings.max_pixels, workers=settings.workers, longest=settings.long_side)
+    for path, image in photos:
         try:
             if isinstance(image, RecamError):
                 raise image
-            one = _show(viewer, settings, path, fitted(image, settings.long_side), named, folder)
+            one = _show(viewer, settings, path, image, named, folder)
         except DataError as error:
             failed.append(Failure(path, str(error)))
             reporter.warn(str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -237,3 +238,29 @@ def test_predictions_of_the_plain_cam_segmenter_lie_apart_from_the_runs_own(run,
     monkeypatch.setattr(predict, "segmenter_hash", lambda *_: "of the other")
     assert segment(run, photos, method="cam").folder == run.path / "predict-cam"
     assert segment(run, photos).kept == 0
+
+
+def test_sizes_are_those_that_the_segmenter_was_made_for_unless_given(tmp_path, monkeypatch):
+    run = record_classifier(tmp_path / "run")
+    add_segmenter(run)
+    write_image(tmp_path / "large.jpg", draw_photo((0, 1), size=(300, 400))[0])
+    seen = []
+
+    def masks(segmenter, images, *, side, sizes, **_):
+        seen.append((images[0].shape[:2], side))
+        return [np.zeros(sizes[0], np.uint8)]
+
+    monkeypatch.setattr(predict, "predict_masks", masks)
+    for number, (noted, flags, expected) in enumerate(
+        (
+            ({"work_side": 200, "predict_side": 96}, {}, ((150, 200), 96)),
+            ({"work_side": 0, "predict_side": 0}, {}, ((300, 400), 0)),
+            ({"work_side": 200, "predict_side": 96}, {"long_side": 100, "side": 0}, ((75, 100), 0)),
+        )
+    ):
+        there = Run.open(run.path)
+        there.manifest.stages["train-seg"].settings |= noted
+        there.manifest.save(run.path)
+        result = segment(Run.open(run.path), tmp_path / "large.jpg", out=tmp_path / f"m{number}", **flags)
+        assert seen[-1] == expected
+        assert read_mask(result.predicted[0].mask).shape == (300, 400)

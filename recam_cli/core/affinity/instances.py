@@ -28,6 +28,8 @@ from recam_cli.core.affinity.walk import BETA, RADIUS, STEPS
 from recam_cli.core.cams.floor import without_floor
 from recam_cli.core.cams.store import Seed
 from recam_cli.core.data.samples import BACKGROUND, IGNORE
+from recam_cli.core.data.sizes import value_counts, work_size
+from recam_cli.core.data.transforms import resized_mask
 
 FOLLOW = 100
 """As the paper; the published code follows for 300, which makes no difference once all have arrived."""
@@ -135,17 +137,45 @@ def walk_parts(
     return Parts((walked / walked.amax().clamp(min=1e-12)).cpu().numpy(), classes)
 
 
-def instances_of(mask: np.ndarray, parts: Parts, *, fragment: float = FRAGMENT) -> Instances:
+def instances_of(mask: np.ndarray, parts: Parts, *, fragment: float = FRAGMENT, work_side: int = 0) -> Instances:
     """Return the instances of a mask.
 
     Args:
         mask: uint8 (H, W), 0 background, class id + 1, 255 ignore.
         parts: of the same image; a class without any is one part of score 0.
         fragment: pieces below this share of the image join the largest piece of their class and group.
+        work_side: a mask whose longer side is longer is told apart at `sizes.work_size`, and each of its pixels takes
+            the nearest instance of its class; 0: at the mask's own size.
 
     Returns:
         Instances that fill the mask's objects exactly; of more than `MOST`, the best.
     """
+    work = work_size(mask.shape[0], mask.shape[1], work_side)
+    if work == mask.shape:
+        return _told_apart(mask, parts, fragment)
+    return _grown(_told_apart(resized_mask(mask, work), parts, fragment), mask)
+
+
+def _grown(found: Instances, mask: np.ndarray) -> Instances:
+    """Return instances found on a shrunken mask, on the mask itself; a class it lost has one of score 0."""
+    here = np.flatnonzero(value_counts(mask)).tolist()
+    lost = [value - 1 for value in here if value not in (BACKGROUND, IGNORE) and value - 1 not in found.classes]
+    lost = lost[: MOST - len(found.classes)]
+    whole = np.zeros(mask.shape, np.uint8)
+    for class_id in np.unique(found.classes):
+        numbers = np.flatnonzero(found.classes == class_id) + 1
+        away = (~np.isin(found.map, numbers)).astype(np.uint8)
+        nearest = cv2.distanceTransformWithLabels(away, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)[1]
+        owner = np.zeros(int(nearest.max()) + 1, np.uint8)
+        owner[nearest[away == 0]] = found.map[away == 0]
+        np.copyto(whole, resized_mask(owner[nearest], (mask.shape[0], mask.shape[1])), where=mask == class_id + 1)
+    for number, class_id in enumerate(lost, start=len(found.classes) + 1):
+        whole[mask == class_id + 1] = number
+    classes = np.concatenate([found.classes, np.array(lost, np.int64)])
+    return Instances(whole, classes, np.concatenate([found.scores, np.zeros(len(lost), np.float32)]))
+
+
+def _told_apart(mask: np.ndarray, parts: Parts, fragment: float) -> Instances:
     height, width = mask.shape
     best = np.full(mask.shape, -1.0, np.float32)
     part = np.full(mask.shape, -1, np.int64)

@@ -110,7 +110,7 @@ def spread_seeds(
     alone = labels is None and alpha is None
     walked = _against_largest(walked) if alone else _against_background(walked)
     return [
-        Seed(seed.classes, np.ascontiguousarray(one[: len(seed.classes)]), seed.size)
+        Seed(seed.classes, np.ascontiguousarray(one[: len(seed.classes)]), seed.size, seed.work)
         for seed, one in zip(seeds, walked.cpu().numpy(), strict=True)
     ]
 

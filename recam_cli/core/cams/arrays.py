@@ -13,7 +13,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -43,12 +43,13 @@ class BadArraysError(Exception):
     """Not an `.npz` of these arrays; the text says why."""
 
 
-def read_arrays(path: Path, limits: Mapping[str, int]) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, limits: Mapping[str, int], *, optional: Collection[str] = ()) -> dict[str, np.ndarray]:
     """Return the arrays of an `.npz`, read-only.
 
     Args:
         path: the file.
         limits: the names of its arrays, and the bytes each may have, header included.
+        optional: those that may be missing, and are then left out.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -60,7 +61,11 @@ def read_arrays(path: Path, limits: Mapping[str, int]) -> dict[str, np.ndarray]:
         with path.open("rb") as file:
             _require_few_members(file)
             with zipfile.ZipFile(file) as archive:
-                data = {name: _member(archive, f"{name}.npy", limit) for name, limit in limits.items()}
+                there = set(archive.namelist())
+                wanted = {
+                    name: limit for name, limit in limits.items() if name not in optional or f"{name}.npy" in there
+                }
+                data = {name: _member(archive, f"{name}.npy", limit) for name, limit in wanted.items()}
     except FileNotFoundError:
         raise
     except _BAD_ARCHIVE as error:

@@ -46,11 +46,17 @@ class MappedClassifier:
         return np.asarray(found.cpu(), dtype=np.float32)
 
     def seed(
-        self, image: np.ndarray, chosen: Sequence[int], *, scales: Sequence[float] = SCALES, flip: bool = True
+        self,
+        image: np.ndarray,
+        chosen: Sequence[int],
+        *,
+        scales: Sequence[float] = SCALES,
+        sides: Sequence[int] = (),
+        flip: bool = True,
     ) -> Seed:
         """Return the maps of the `chosen` class ids as a seed; arguments as `fusion.class_maps`."""
         weight = self.map_weight[list(chosen)]
-        maps = class_maps(self.features, weight, [image], scales=scales, flip=flip)[0]
+        maps = class_maps(self.features, weight, [image], scales=scales, sides=sides, flip=flip)[0]
         found = normalised_maps(maps, range(len(chosen))).cpu().numpy()
         size = int(image.shape[0]), int(image.shape[1])
         return Seed(np.asarray(chosen, dtype=np.int64), found, size)

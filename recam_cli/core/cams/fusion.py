@@ -16,6 +16,7 @@ from torch import Tensor
 
 from recam_cli.core.cams.reactivation import spatial_normalised
 from recam_cli.core.cams.store import STRIDE
+from recam_cli.core.data.sizes import Size, size_at
 from recam_cli.core.data.transforms import resized, to_tensor
 
 SCALES = (1.0, 0.5, 1.5, 2.0)
@@ -28,8 +29,10 @@ def class_maps(
     images: Sequence[np.ndarray],
     *,
     scales: Sequence[float] = SCALES,
+    sides: Sequence[int] = (),
     flip: bool = True,
     stride: int = STRIDE,
+    work: Size | None = None,
 ) -> Tensor:
     """Return summed, unnormalised class maps of photographs of one size.
 
@@ -41,17 +44,21 @@ def class_maps(
         weight: (K, C), on the device the features come out on.
         images: B photographs, uint8 (H, W, 3) RGB, all of one size.
         scales: factors of the photograph's size.
+        sides: instead of these, longer sides in pixels, whatever the photograph's size; without any, or with 0s alone,
+            `scales` count.
         flip: whether to add the mirrored image's maps.
         stride: the result has ceil(H / stride) × ceil(W / stride) cells.
+        work: (H, W) that the result's grid spans, if not the photograph's.
 
     Returns:
         float32 (B, K, h, w), not normalised, on `weight`'s device.
     """
     height, width = images[0].shape[:2]
-    cells = -(-height // stride), -(-width // stride)
+    cells = tuple(-(-length // stride) for length in work or (height, width))
+    sizes = [size_at(height, width, side) for side in sides if side]
+    sizes = sizes or [(max(1, round(height * scale)), max(1, round(width * scale))) for scale in scales]
     total = torch.zeros(len(images), len(weight), *cells, device=weight.device)
-    for scale in scales:
-        size = max(1, round(height * scale)), max(1, round(width * scale))
+    for size in sizes:
         batch = torch.stack([to_tensor(resized(image, size)) for image in images]).to(weight.device)
         views = torch.cat([batch, batch.flip(3)]) if flip else batch
         if views.device.type == "cpu":

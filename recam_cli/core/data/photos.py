@@ -91,7 +91,7 @@ def _photos_below(folder: Path, recursive: bool, leave_out: Path | None) -> list
 
 
 def read_ahead(
-    paths: Sequence[Path], *, max_pixels: int, workers: int
+    paths: Sequence[Path], *, max_pixels: int, workers: int, longest: int = 0
 ) -> Iterator[tuple[Path, np.ndarray | RecamError]]:
     """Yield each path with its photograph, uint8 (H, W, 3), or with the error that reading it gave, in order.
 
@@ -99,18 +99,19 @@ def read_ahead(
         paths: files.
         max_pixels: largest accepted photograph.
         workers: threads that read ahead; with 0 reading waits for the consumer.
+        longest: read larger photographs at this longer side, as `read_image`; 0: at their own size.
     """
 
     def load(path: Path) -> np.ndarray | RecamError:
         try:
-            return read_image(path, max_pixels=max_pixels)
+            return read_image(path, max_pixels=max_pixels, longest=longest)
         except RecamError as error:
             return error
 
     if workers == 0:
         yield from ((path, load(path)) for path in paths)
         return
-    # One photograph ahead per thread, and few threads: each may be 300 MB large.
+    # One photograph ahead per thread, and few threads: each may be 300 MB large while it is read.
     threads = min(workers, 4)
     with ThreadPoolExecutor(threads) as pool:
         ahead: deque[tuple[Path, Future[np.ndarray | RecamError]]] = deque()

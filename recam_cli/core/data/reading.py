@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -11,44 +11,80 @@ import numpy as np
 
 from recam_cli.core.data.images import read_image, read_size
 from recam_cli.core.data.samples import Sample
+from recam_cli.core.data.sizes import Size, work_size
+
+Sized = tuple[Sample, Size]
+"""A sample and the (height, width) of its photograph."""
 
 
 class PhotoBatch(NamedTuple):
-    """Samples and their photographs, uint8 (H, W, 3), all of one size."""
+    """Samples and their photographs.
+
+    Attributes:
+        samples: the samples.
+        images: of each the photograph as it was read, uint8 (H, W, 3), all of one size.
+        sizes: of each the photograph's own (height, width).
+    """
 
     samples: list[Sample]
     images: list[np.ndarray]
+    sizes: list[Size]
 
 
-def equal_size_groups(samples: Iterable[Sample], batch_size: int, max_pixels: int) -> Iterator[list[Sample]]:
+def equal_size_groups(
+    samples: Iterable[Sample], batch_size: int, max_pixels: int, sides: Sequence[int] = (0,)
+) -> Iterator[list[Sized]]:
     """Yield the samples in groups of equal image size, at most `batch_size` each.
 
     Only headers are read. A group is handed out as soon as it is full, so that at most `batch_size` samples per
     distinct size wait; the order follows from the samples alone.
+
+    Args:
+        samples: the samples.
+        batch_size: most of a group.
+        max_pixels: refuse larger images.
+        sides: the `work_size` for each of these longest sides must be equal; 0 means the photograph's own.
     """
-    waiting: dict[tuple[int, int], list[Sample]] = {}
+    waiting: dict[tuple[Size, ...], list[Sized]] = {}
     for sample in samples:
         size = read_size(sample.image, max_pixels=max_pixels)
-        group = waiting.setdefault(size, [])
-        group.append(sample)
+        key = tuple(work_size(*size, side) for side in sides)
+        group = waiting.setdefault(key, [])
+        group.append((sample, size))
         if len(group) == batch_size:
-            yield waiting.pop(size)
+            yield waiting.pop(key)
     yield from waiting.values()
 
 
 def read_batches(
-    samples: Iterable[Sample], batch_size: int, *, max_pixels: int, workers: int = 2
+    samples: Iterable[Sample],
+    batch_size: int,
+    *,
+    max_pixels: int,
+    workers: int = 2,
+    longest: int = 0,
+    work_side: int | None = None,
 ) -> Iterator[PhotoBatch]:
     """Yield the photographs in batches of equal size, read ahead by `workers` threads (0: none).
+
+    Args:
+        samples: the samples.
+        batch_size: most of a batch.
+        max_pixels: refuse larger images.
+        workers: threads.
+        longest: read them at this longer side at most, as `read_image`; 0: at their own size.
+        work_side: their working copies of this longer side are equal in size, too; without it `longest`.
 
     Raises:
         DataError: a photograph cannot be read.
     """
 
-    def load(group: list[Sample]) -> PhotoBatch:
-        return PhotoBatch(group, [read_image(s.image, max_pixels=max_pixels) for s in group])
+    def load(group: list[Sized]) -> PhotoBatch:
+        images = [read_image(s.image, max_pixels=max_pixels, longest=longest) for s, _ in group]
+        return PhotoBatch([s for s, _ in group], images, [size for _, size in group])
 
-    groups = equal_size_groups(samples, batch_size, max_pixels)
+    sides = (longest, longest if work_side is None else work_side)
+    groups = equal_size_groups(samples, batch_size, max_pixels, sides)
     if workers == 0:
         yield from map(load, groups)
         return

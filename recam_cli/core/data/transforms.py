@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from recam_cli.core.data.samples import IGNORE
+from recam_cli.core.data.sizes import size_at
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -64,6 +65,17 @@ class Augmentation:
     scale: tuple[float, float] = (0.5, 1.5)
     jitter: float = 0.0
 
+    @classmethod
+    def within(cls, crop: int, scale: Sequence[float], side: Sequence[int], *, jitter: float = 0.0) -> Augmentation:
+        """Return that of longer sides `side` in pixels (smallest, largest); where these are 0, of factors `scale`."""
+        ranges = (side[0], side[1]), (scale[0], scale[1])
+        return cls(crop, long_side=ranges[0], relative=not side[1], scale=ranges[1], jitter=jitter)
+
+    @property
+    def mean(self) -> tuple[float, int]:
+        """The mean factor of an image's size, and the mean longer side in pixels; that which is not drawn is 0."""
+        return (sum(self.scale) / 2, 0) if self.relative else (0.0, max(1, round(sum(self.long_side) / 2)))
+
     def __call__(
         self, image: np.ndarray, mask: np.ndarray | None, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -81,7 +93,7 @@ class Augmentation:
         if self.relative:
             factor = rng.uniform(*self.scale)
         else:
-            factor = rng.integers(self.long_side[0], self.long_side[1] + 1) / max(height, width)
+            factor = rng.integers(max(1, self.long_side[0]), self.long_side[1] + 1) / max(height, width)
         size = max(1, round(height * factor)), max(1, round(width * factor))
         image = resized(image, size)
         mask = None if mask is None else resized_mask(mask, size)
@@ -120,12 +132,19 @@ def _jittered(image: np.ndarray, amount: float, rng: np.random.Generator) -> np.
     return np.asarray(np.clip(pixels, 0, 255), dtype=np.uint8)
 
 
-def enlarged(images: Sequence[np.ndarray], scale: float, device: torch.device) -> Tensor:
+def enlarged(images: Sequence[np.ndarray], scale: float, device: torch.device, *, side: int = 0) -> Tensor:
     """Return photographs of one size, uint8 (H, W, 3), as normalised (B, 3, scale·H, scale·W), 1 pixel at least.
 
     They lie on `device`, in the memory layout that is fastest there.
+
+    Args:
+        images: the photographs.
+        scale: factor of their size.
+        device: where the result lies.
+        side: instead of `scale`, their longer side in pixels; 0: `scale` counts.
     """
-    height, width = (max(1, round(scale * side)) for side in images[0].shape[:2])
-    pixels = torch.stack([to_tensor(image if scale == 1 else resized(image, (height, width))) for image in images])
+    height, width = images[0].shape[:2]
+    size = size_at(height, width, side) if side else (max(1, round(scale * height)), max(1, round(scale * width)))
+    pixels = torch.stack([to_tensor(resized(image, size)) for image in images])
     pixels = pixels.to(device)
     return pixels if device.type == "mps" else pixels.contiguous(memory_format=torch.channels_last)

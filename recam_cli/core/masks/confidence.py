@@ -39,6 +39,12 @@ MEAN_FIELD_TEMPERATURE = 5.0
 """
 
 
+def flattened(distribution: np.ndarray, temperature: float) -> np.ndarray:
+    """Return `distribution` (n, H, W) to the power of 1 / `temperature`, summing to 1 again: float32 (n, H, W)."""
+    odds = (distribution / distribution.max(axis=0)) ** np.float32(1.0 / temperature)
+    return np.asarray(odds / odds.sum(axis=0), dtype=np.float32)
+
+
 def confidence_levels(distribution: np.ndarray, *, temperature: float = 1.0) -> np.ndarray:
     """Return the winner's share of each pixel as levels.
 

@@ -50,7 +50,7 @@ class AgreeingAlphas:
         """Return the confident labels of one image, uint8 (H, W): 0, class id + 1, or 255 where undecided.
 
         Args:
-            image: uint8 (H, W, 3) RGB, at the size the seed was made of.
+            image: uint8 (H, W, 3) RGB, the working copy the seed was made of.
             seed: the class maps; with none all is background.
 
         Raises:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from recam_cli.core.cams.store import label_of, read_seed_of
-from recam_cli.core.data.images import read_image, read_mask, write_mask
+from recam_cli.core.cams.store import Seed, label_of, read_seed_of
+from recam_cli.core.data.images import read_image, read_mask, read_size, write_mask
 from recam_cli.core.data.samples import BACKGROUND, IGNORE, Sample
+from recam_cli.core.data.sizes import enlarged_strips, value_counts, winners
 from recam_cli.core.masks.confidence import (
     MEAN_FIELD_TEMPERATURE,
     confidence_levels,
+    flattened,
     mean_confidence,
     read_confidence,
     unsure,
@@ -63,6 +66,7 @@ class MaskJob:
         crf: whether the dense CRF refines, or the seed is cut at the threshold only.
         ignore_below: pixels of a lower confidence become 255; 0: none.
         max_pixels: largest accepted image.
+        work_side: longest side at which the dense CRF refines, as of the seeds; 0: the photograph's own.
     """
 
     seeds: Path
@@ -73,6 +77,7 @@ class MaskJob:
     crf: bool
     ignore_below: float
     max_pixels: int
+    work_side: int = 0
 
     def __call__(self, sample: Sample) -> MaskTally:
         """Make and write the sample's confidence, and then its mask, so that a mask that is there has its confidence.
@@ -89,20 +94,31 @@ class MaskJob:
     def mask_of(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         """Return the sample's mask and its confidence levels, each uint8 (H, W), without writing them; errors alike."""
         seed = read_seed_of(sample, self.seeds)
-        if self.crf:
-            image = read_image(sample.image, max_pixels=self.max_pixels)
-            refiner = SeedRefiner(image, seed, self.how)
-            distribution = refiner.probabilities(self.threshold)
-            mask = np.asarray(refiner.values[distribution.argmax(axis=0)])
-            levels = confidence_levels(distribution, temperature=MEAN_FIELD_TEMPERATURE)
-        else:
-            maps = seed.upsampled()
-            mask = label_of(maps, seed.classes, self.threshold)
-            scores = seed_scores(maps, self.threshold)
-            shares = probabilities(scores, self.how.scaling, temperature=self.how.temperature)
-            levels = confidence_levels(shares)
+        mask, levels = np.empty(seed.size, dtype=np.uint8), np.empty(seed.size, dtype=np.uint8)
+        for rows, labels, sure in self._refined(sample, seed) if self.crf else self._cut(seed):
+            mask[rows], levels[rows] = labels, sure
         mask[unsure(levels, self.ignore_below)] = IGNORE
         return mask, levels
+
+    def _refined(self, sample: Sample, seed: Seed) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Yield rows, mask and levels; of a working copy the flattened distribution is enlarged, a strip at a time."""
+        image = read_image(sample.image, max_pixels=self.max_pixels, longest=self.work_side)
+        refiner = SeedRefiner(image, seed, self.how)
+        seed.require_photo(read_size(sample.image, max_pixels=self.max_pixels))
+        whole = refiner.probabilities(self.threshold)
+        if not seed.reduced:
+            labels = np.asarray(refiner.values[whole.argmax(axis=0)])
+            yield slice(0, len(image)), labels, confidence_levels(whole, temperature=MEAN_FIELD_TEMPERATURE)
+            return
+        for rows, shares in enlarged_strips(flattened(whole, MEAN_FIELD_TEMPERATURE), seed.size):
+            yield rows, np.asarray(refiner.values[winners(shares)]), confidence_levels(shares)
+
+    def _cut(self, seed: Seed) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Yield rows, mask and levels of the seed itself."""
+        for rows, maps in seed.strips():
+            scores = seed_scores(maps, self.threshold)
+            shares = probabilities(scores, self.how.scaling, temperature=self.how.temperature)
+            yield rows, label_of(maps, seed.classes, self.threshold), confidence_levels(shares)
 
     def tally_of_kept(self, sample: Sample) -> MaskTally:
         """Return the tally of a mask that is there already.
@@ -187,7 +203,7 @@ class Summary:
 
 def tally(mask: np.ndarray, levels: np.ndarray, sample: Sample) -> MaskTally:
     """Count a mask's pixels, uint8 (H, W), against its sample's labels; `levels` uint8 (H, W): its confidence."""
-    counts = np.bincount(mask.ravel(), minlength=256)
+    counts = value_counts(mask)
     objects = (mask != BACKGROUND) & (mask != IGNORE)
     return MaskTally(
         pixels=int(mask.size),

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from recam_cli.core.cams.store import Seed, read_seed_of
-from recam_cli.core.data.images import read_image, read_mask, write_mask
+from recam_cli.core.data.images import read_image, read_mask, read_size, write_mask
 from recam_cli.core.data.samples import BACKGROUND, IGNORE, Sample
 
 
@@ -17,7 +17,7 @@ class LabelRule(Protocol):
     """Makes the confident labels of one image, uint8 (H, W): 0, class id + 1, or 255 where undecided; picklable."""
 
     def __call__(self, image: np.ndarray, seed: Seed) -> np.ndarray:
-        """Make those of `image` uint8 (H, W, 3) RGB, at the size the seed was made of.
+        """Make those of `image` uint8 (H, W, 3) RGB, the working copy that the seed was made of.
 
         Raises:
             DataError: image and seed do not belong together.
@@ -37,25 +37,28 @@ class LabelTally:
 
 @dataclass(frozen=True)
 class LabelJob:
-    """Writes the confident labels of one sample as `<id>.png`; picklable, for worker processes.
+    """Writes the confident labels of one sample as `<id>.png`, at its working size; picklable, for worker processes.
 
     Attributes:
         seeds: folder of `<id>.npz`.
         labels: folder of `<id>.png`.
         rule: how they are made.
         max_pixels: largest accepted image.
+        work_side: longest side of working copies, as of the seeds; 0: the photograph's own.
     """
 
     seeds: Path
     labels: Path
     rule: LabelRule
     max_pixels: int
+    work_side: int = 0
 
     def __call__(self, sample: Sample) -> LabelTally:
         """Make and write the labels; errors as the rule."""
-        image = read_image(sample.image, max_pixels=self.max_pixels)
+        image = read_image(sample.image, max_pixels=self.max_pixels, longest=self.work_side)
         seed = read_seed_of(sample, self.seeds)
         labels = self.rule(image, seed)
+        seed.require_photo(read_size(sample.image, max_pixels=self.max_pixels))
         write_mask(self.labels / f"{sample.id}.png", labels)
         return _tally(labels)
 

@@ -57,7 +57,7 @@ class SeedRefiner:
 
     Attributes:
         values: uint8 (n + 1,), the mask value of each label: 0, then class id + 1 per map.
-        maps: float32 (n, H, W), the seed's, at the photograph's size.
+        maps: float32 (n, H, W), the seed's, at the size of its working copy.
     """
 
     def __init__(self, image: np.ndarray, seed: Seed, how: Refinement = PUBLISHED) -> None:
@@ -105,7 +105,7 @@ def refine_seed(image: np.ndarray, seed: Seed, threshold: float, how: Refinement
     """Refine one seed at one threshold (recipe of IRN §3.1 by default).
 
     Args:
-        image: uint8 (H, W, 3) RGB, at the size the seed was made of.
+        image: uint8 (H, W, 3) RGB, the working copy the seed was made of.
         seed: the class maps of its labelled classes; with none the mask is all background.
         threshold: the constant score of the background, in [0, 1].
         how: the dense CRF and what it starts from.

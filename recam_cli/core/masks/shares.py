@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from recam_cli.core.data.samples import BACKGROUND, IGNORE
+from recam_cli.core.data.sizes import value_counts
 
 
 def shares(mask: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
@@ -16,7 +17,7 @@ def shares(mask: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
         mask: uint8 (H, W): 0 background, k + 1 for `classes[k]`, 255 ignore.
         classes: names without background; a value past them is named by its number.
     """
-    counts = np.bincount(mask.ravel(), minlength=256)
+    counts = value_counts(mask)
     return {_name(int(v), classes): round(float(counts[v]) / mask.size, 4) for v in np.flatnonzero(counts)}
 
 

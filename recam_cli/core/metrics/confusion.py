@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from recam_cli.core.data.samples import BACKGROUND, IGNORE
+from recam_cli.core.data.sizes import row_blocks
 from recam_cli.core.errors import DataError
 from recam_cli.core.metrics.figures import mean_of_present, ratio
 
@@ -150,12 +151,14 @@ def pair_tables(
     """
     if prediction.dtype != np.uint8:
         raise DataError(f"{prediction_name}: mask of {prediction.dtype}, but masks are uint8")
-    codes = truth.astype(np.intp)
-    if bins is not None:
-        codes += bins.astype(np.intp) * _BYTE
-    codes *= _BYTE
-    codes += prediction
-    counted = np.bincount(codes.ravel(), minlength=count * _BYTE * _BYTE)
+    counted = np.zeros(count * _BYTE * _BYTE, dtype=np.int64)
+    for rows in row_blocks(*truth.shape):  # codes take 8 bytes a pixel
+        codes = truth[rows].astype(np.intp)
+        if bins is not None:
+            codes += bins[rows].astype(np.intp) * _BYTE
+        codes *= _BYTE
+        codes += prediction[rows]
+        counted += np.bincount(codes.ravel(), minlength=len(counted))
     return counted.reshape(count, _BYTE, _BYTE)
 
 

@@ -71,7 +71,8 @@ class CoverageCounts:
         # bin i holds the pixels that the first i thresholds keep, and no other
         self._bins = [ConfusionMatrix(num_values, ignored=ignored) for _ in range(len(self.thresholds) + 1)]
         limits = [lowest_level(threshold) for threshold in self.thresholds]
-        self._bin_of_level = np.searchsorted(limits, np.arange(LEVELS + 1), side="right")
+        bins = np.searchsorted(limits, np.arange(LEVELS + 1), side="right")
+        self._bin_of_level = bins.astype(np.min_scalar_type(len(limits)))
 
     def update(
         self,

@@ -96,13 +96,14 @@ def score_seeds(
     for pair in pairs:
         truth, seed = read_mask(pair.truth, max_pixels=max_pixels), read_seed(pair.prediction)
         check_pair(truth, seed.size, str(pair.truth), str(pair.prediction))  # before its maps are enlarged
-        sweep.add(
-            truth,
-            seed.upsampled(),
-            seed.classes,
-            truth_name=str(pair.truth),
-            seed_name=str(pair.prediction),
-        )
+        for rows, maps in seed.strips():
+            sweep.add(
+                truth[rows],
+                maps,
+                seed.classes,
+                truth_name=str(pair.truth),
+                seed_name=str(pair.prediction),
+            )
         progress.advance()
     return sweep
 

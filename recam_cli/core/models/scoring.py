@@ -31,8 +31,18 @@ def score_images(
     batch_size: int,
     max_pixels: int,
     workers: int,
+    longest: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Score every photograph of a set at its own size.
+    """Score every photograph of a set at its own size, or at the longer side `longest` where that is smaller.
+
+    Args:
+        classifier: put into evaluation mode.
+        image_set: the photographs.
+        progress: advances by each.
+        batch_size: photographs of equal size that are scored together.
+        max_pixels: refuse larger photographs.
+        workers: threads that read ahead.
+        longest: longest side in pixels at which a photograph is scored; 0: no limit.
 
     Returns:
         targets and probabilities, float32 (N, K) each, rows in the same order.
@@ -42,7 +52,8 @@ def score_images(
     """
     classifier.eval()
     targets, scores = [], []
-    for samples, images in read_batches(image_set, batch_size, max_pixels=max_pixels, workers=workers):
+    read = read_batches(image_set, batch_size, max_pixels=max_pixels, workers=workers, longest=longest)
+    for samples, images, _ in read:
         found = class_scores(classifier, images)
         wrong = np.flatnonzero(~np.isfinite(found).all(axis=1))
         if len(wrong):

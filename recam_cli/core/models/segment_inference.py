@@ -10,12 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from recam_cli.core.data.samples import BACKGROUND
+from recam_cli.core.data.sizes import Size, size_at
 from recam_cli.core.data.transforms import resized, to_tensor
 from recam_cli.core.errors import NotFiniteError, UsageError
 from recam_cli.core.hardware import autocast
 from recam_cli.core.masks.crf import DEEPLAB, CrfParameters, DenseCrf
 from recam_cli.core.masks.unary import soft_unary
 from recam_cli.core.models.segmenters import Segmenter
+from recam_cli.core.models.upscale import upscaled_mask
 
 CRF_FLOOR = 0.05
 """Mask values that nowhere reach this probability stay out of the CRF, whose time grows with their number."""
@@ -27,6 +29,7 @@ def predict_probabilities(
     images: Sequence[np.ndarray],
     *,
     scales: Sequence[float] = (1.0,),
+    side: int = 0,
     flip: bool = True,
     precision: str = "fp32",
     names: Sequence[str] | None = None,
@@ -36,7 +39,8 @@ def predict_probabilities(
     Args:
         segmenter: on the device to compute on; left in evaluation mode.
         images: B photographs, uint8 (H, W, 3) RGB, all of one size.
-        scales: factors of the photograph's size.
+        scales: factors of the photograph's size, or of `side`.
+        side: longer side in pixels at which the network sees the photographs at scale 1; 0: their own.
         flip: whether the mirrored images count, too.
         precision: "fp32" or "bf16".
         names: the photographs', for messages.
@@ -56,7 +60,8 @@ def predict_probabilities(
     total = torch.zeros(len(images), segmenter.num_values, height, width, device=device)
     finite = torch.ones(len(images), dtype=torch.bool, device=device)
     for scale in scales:
-        size = max(1, round(height * scale)), max(1, round(width * scale))
+        base = size_at(height, width, side) if side else (height, width)
+        size = max(1, round(base[0] * scale)), max(1, round(base[1] * scale))
         batch = torch.stack([to_tensor(resized(image, size)) for image in images]).to(device)
         for mirrored in (False, True) if flip else (False,):
             view = batch.flip(3) if mirrored else batch
@@ -121,18 +126,32 @@ def predict_masks(
     images: Sequence[np.ndarray],
     *,
     scales: Sequence[float] = (1.0,),
+    side: int = 0,
     flip: bool = True,
     crf: bool = False,
     precision: str = "fp32",
+    sizes: Sequence[Size] | None = None,
     names: Sequence[str] | None = None,
 ) -> list[np.ndarray]:
-    """Return the mask, uint8 (H, W), of each photograph of one size; arguments as `predict_probabilities`."""
-    maps = predict_probabilities(segmenter, images, scales=scales, flip=flip, precision=precision, names=names)
-    if not crf:
+    """Return the mask, uint8 (H, W), of each photograph of one size.
+
+    Args:
+        segmenter, images, scales, side, flip, precision, names: as of `predict_probabilities`.
+        crf: whether the dense CRF refines them.
+        sizes: (H, W) of each mask, enlarged from the photograph's probabilities; without them the photographs' own.
+    """
+    maps = predict_probabilities(
+        segmenter, images, scales=scales, side=side, flip=flip, precision=precision, names=names
+    )
+    own = (images[0].shape[0], images[0].shape[1])
+    if not crf and all(size == own for size in sizes or ()):
         return list(maps.argmax(dim=1).to(torch.uint8).cpu().numpy())
     called = names or ["a photograph"] * len(images)
-    found = zip(images, maps.cpu().numpy(), called, strict=True)
-    return [_argmax(refine_probabilities(image, shares, name=name)) for image, shares, name in found]
+    masks = []
+    for image, shares, size, name in zip(images, maps.cpu().numpy(), sizes or [own] * len(images), called, strict=True):
+        refined = refine_probabilities(image, shares, name=name) if crf else shares
+        masks.append(upscaled_mask(refined, size))
+    return masks
 
 
 def predict_image(
@@ -140,6 +159,7 @@ def predict_image(
     image: np.ndarray,
     *,
     scales: Sequence[float] = (1.0,),
+    side: int = 0,
     flip: bool = True,
     crf: bool = False,
     precision: str = "fp32",
@@ -150,7 +170,9 @@ def predict_image(
     Returns:
         The mask, uint8 (H, W) of 0..K, and the probabilities behind it, float32 (K + 1, H, W).
     """
-    maps = predict_probabilities(segmenter, [image], scales=scales, flip=flip, precision=precision, names=[name])
+    maps = predict_probabilities(
+        segmenter, [image], scales=scales, side=side, flip=flip, precision=precision, names=[name]
+    )
     probabilities = maps[0].cpu().numpy()
     if crf:
         probabilities = refine_probabilities(image, probabilities, name=name)

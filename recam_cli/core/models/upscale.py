@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
+from recam_cli.core.data.sizes import Size, enlarged_strips, winners
 
-def upscaled_mask(probabilities: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+
+def upscaled_mask(probabilities: np.ndarray, size: Size) -> np.ndarray:
     """Return the most probable value of each pixel after bilinear resizing; ties go to the lower value.
 
-    One value's plane is resized at a time, so that memory does not grow with the number of classes.
+    A strip of rows is resized at a time, so that memory grows neither with the number of classes nor, but for the mask
+    itself, with the photograph.
 
     Args:
         probabilities: float32 (V, h, w).
@@ -18,14 +20,9 @@ def upscaled_mask(probabilities: np.ndarray, size: tuple[int, int]) -> np.ndarra
     Returns:
         uint8 (H, W).
     """
-    height, width = size
-    if probabilities.shape[1:] == (height, width):
+    if probabilities.shape[1:] == size:
         return np.asarray(probabilities.argmax(axis=0), dtype=np.uint8)
-    mask = np.zeros((height, width), dtype=np.uint8)
-    best = np.full((height, width), -1.0, dtype=np.float32)
-    for value, plane in enumerate(probabilities):
-        grown = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)
-        better = grown > best
-        mask[better] = value
-        best[better] = grown[better]
+    mask = np.empty(size, dtype=np.uint8)
+    for rows, strip in enlarged_strips(probabilities, size):
+        mask[rows] = winners(strip)
     return mask

@@ -27,6 +27,7 @@ from recam_cli.core.runs.variants import Method, resolve_method, variant_suffix
 from recam_cli.core.settings.declare import settings_of
 from recam_cli.core.settings.make_masks import MakeMasksSettings
 from recam_cli.core.settings.make_seeds import MakeSeedsSettings
+from recam_cli.core.settings.train_seg import TrainSegSettings
 
 DEFAULT_THRESHOLD = 0.4
 """The background's score before the run has made masks and chosen one."""
@@ -62,6 +63,8 @@ class Viewer:
         name: of the classifier, for titles: "CAM", "ReCAM", "ImageNet <backbone>".
         classifier: gives scores and maps.
         scales: of the maps.
+        sides: longer sides in pixels of the maps, instead of `scales`; without any these count.
+        predict_side: longer side at which the segmenter sees a photograph; 0: its own.
         threshold: the background's score; None gives maps only.
         chosen: where it comes from: "given", "default", or `AS_MASKS` and how they chose it; None without one.
         refine: makes the mask of (image, seed); None leaves it out.
@@ -77,15 +80,18 @@ class Viewer:
     refine: Refine | None = None
     segmenter: Segmenter | None = None
     precision: str = "fp32"
+    sides: tuple[int, ...] = ()
+    predict_side: int = 0
 
     def look(self, image: np.ndarray, classes: Sequence[int]) -> View:
         """Look at a photograph, uint8 (H, W, 3), for the class ids given; the prediction is of all classes."""
-        seed = self.classifier.seed(image, classes, scales=self.scales)
+        seed = self.classifier.seed(image, classes, scales=self.scales, sides=self.sides)
         label = None if self.threshold is None else seed.label(self.threshold)
         mask = None if self.refine is None else self.refine(image, seed)
         if self.segmenter is None:
             return View(seed, label, mask, None)
-        return View(seed, label, mask, predict_image(self.segmenter, image, precision=self.precision)[0])
+        found = predict_image(self.segmenter, image, side=self.predict_side, precision=self.precision)[0]
+        return View(seed, label, mask, found)
 
 
 def stock_viewer(
@@ -129,17 +135,20 @@ def run_viewer(
     value, chosen = _threshold(run, suffix, threshold)
     walked = walked_mask(run, suffix, device, precision) if refine == "run" and threshold is None else None
     found = run_segmenter(run, suffix, device)
+    seeds = _seed_settings(run, suffix)
     if found is not None and found[1] != classifier.classes:
         raise RunError(f"{run.path}: its segmenter knows other classes than its classifier")
     return Viewer(
         name={"cam": "CAM", "recam": "ReCAM"}[kind],
         classifier=classifier,
-        scales=scales or _seed_scales(run, suffix),
+        scales=scales or seeds.scales,
+        sides=() if scales else seeds.sides,
         threshold=value,
         chosen=chosen,
         refine=None if refine == "none" else walked or _refiner(run, suffix, value),
         segmenter=found[0] if found is not None else None,
         precision=precision,
+        predict_side=_predict_side(run, suffix),
     )
 
 
@@ -153,11 +162,18 @@ def _threshold(run: Run, suffix: str, given: float | None) -> tuple[float, str]:
     return noted, f"{AS_MASKS}{known}"
 
 
-def _seed_scales(run: Run, suffix: str) -> tuple[float, ...]:
+def _seed_settings(run: Run, suffix: str) -> MakeSeedsSettings:
+    """Return how large the run's seeds saw photographs, published before there are any."""
     entry = run.entry(f"make-seeds{suffix}")
-    if entry is None or "scales" not in entry.settings:
-        return SCALES
-    return run.recorded(MakeSeedsSettings, {"scales": entry.settings["scales"]}).scales
+    noted = entry.settings if entry is not None else {}
+    return run.recorded(MakeSeedsSettings, {name: noted[name] for name in ("scales", "sides") if name in noted})
+
+
+def _predict_side(run: Run, suffix: str) -> int:
+    entry = run.entry(f"train-seg{suffix}")
+    noted = entry.settings if entry is not None else {}
+    known = {name: noted[name] for name in ("predict_side",) if name in noted}
+    return run.recorded(TrainSegSettings, known).predict_side
 
 
 def _refiner(run: Run, suffix: str, threshold: float) -> Refine:

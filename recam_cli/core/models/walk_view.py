@@ -58,7 +58,7 @@ class WalkedMask:
         settings = self.settings
         beta = settings.beta_of(str(walk_kind(settings.refine)))
         with autocast(self.device, self.precision):
-            pixels = enlarged([image], settings.walk_scale, self.device)
+            pixels = enlarged([image], settings.walk_scale, self.device, side=settings.walk_side)
             walk = self.net.walk(pixels, radius=settings.walk_radius, beta=beta)
         labels = None if self.rule is None else [self.rule(image, seed)]
         walked = spread_seeds(

@@ -31,6 +31,7 @@ class Declaration:
     maximum: float | None = None
     above: float | None = None
     short: str | None = None
+    instead_of: str | None = None
 
 
 def setting(
@@ -42,6 +43,7 @@ def setting(
     maximum: float | None = None,
     above: float | None = None,
     short: str | None = None,
+    instead_of: str | None = None,
 ) -> Any:
     """Declare one field of a settings dataclass.
 
@@ -53,8 +55,10 @@ def setting(
         maximum: largest allowed value, itself allowed.
         above: a bound the value must exceed.
         short: one-letter flag such as "-q".
+        instead_of: name of the setting that this one takes the place of, unless it has its default. Where that one is
+            given by flag or file and this one is not, this one falls back to its default.
     """
-    declaration = Declaration(help, panel, minimum, maximum, above, short)
+    declaration = Declaration(help, panel, minimum, maximum, above, short, instead_of)
     return field(default=default, metadata={"declaration": declaration})
 
 

@@ -41,6 +41,20 @@ class DataSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WorkSettings:
+    """How large photographs are while they are worked on."""
+
+    work_side: int = setting(
+        640,
+        "Photographs are worked on at this longer side at most; masks are brought to full size at the end. 0: at their "
+        "own size, as published.",
+        panel=DATA,
+        minimum=0,
+        maximum=65_536,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class DownloadSettings:
     """For commands that may be the first to need the data."""
 

@@ -67,6 +67,14 @@ class BoundarySettings:
         above=0,
         maximum=8,
     )
+    irn_side: tuple[int, ...] = setting(
+        (0, 0),
+        "Range of the random longer side of the image in pixels: smallest,largest; 0,0: by --irn-scale, as published.",
+        panel=NETWORK,
+        minimum=0,
+        maximum=8192,
+        instead_of="irn_scale",
+    )
     irn_radius: int = setting(
         10, "Pairs nearer than so many cells of 4 pixels teach it.", panel=NETWORK, minimum=2, maximum=32
     )
@@ -89,10 +97,18 @@ class WalkSettings:
     )
     walk_scale: float = setting(
         1.0,
-        "Boundaries are found, and the walk goes, on the image at this size; 2 for small photographs.",
+        "Boundaries are found, and the walk goes, on the image at this factor of its size.",
         panel=WALK,
         above=0,
         maximum=8,
+    )
+    walk_side: int = setting(
+        0,
+        "The same as a longer side in pixels, whatever the image's size; 0: by --walk-scale, as published.",
+        panel=WALK,
+        minimum=0,
+        maximum=8192,
+        instead_of="walk_scale",
     )
     walk_radius: int = setting(5, "Cells nearer than that pass scores on.", panel=WALK, minimum=2, maximum=32)
     walk_beta: float | None = setting(

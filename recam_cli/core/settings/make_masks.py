@@ -16,6 +16,7 @@ from recam_cli.core.settings.groups import (
     HardwareSettings,
     SeedSettings,
     SnapshotSettings,
+    WorkSettings,
 )
 from recam_cli.core.settings.irn import (
     BoundarySettings,
@@ -65,7 +66,7 @@ class CrfSettings(CrfBackendSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SplitSettings(DataSettings):
+class SplitSettings(WorkSettings, DataSettings):
     """Which seeds are meant."""
 
     split: str = setting("train", "The split whose seeds are refined.", panel=DATA)

@@ -18,9 +18,10 @@ class PredictSettings(HardwareSettings):
     recursive: bool = setting(
         False, "Take the photographs of sub-folders, too; the masks keep their sub-folders.", panel=DATA
     )
-    long_side: int = setting(
-        1024,
-        "Larger photographs are scaled down to this longer side for the network; masks have the photograph's size.",
+    long_side: int | None = setting(
+        None,
+        "Larger photographs are scaled down to this longer side; masks have the photograph's size. Without it "
+        "--work-side of train-seg, 1024 where that is 0.",
         panel=DATA,
         minimum=32,
         maximum=8192,
@@ -30,8 +31,16 @@ class PredictSettings(HardwareSettings):
     method: Literal["run", "cam", "recam"] = setting(
         "run", "Which segmenter: the run's own, or cam for the one trained on masks of its plain CAM.", panel=MODEL
     )
+    side: int | None = setting(
+        None,
+        "The network sees photographs at this longer side in pixels; 0: as --long-side leaves them. Without it "
+        "--predict-side of train-seg.",
+        panel=MODEL,
+        minimum=0,
+        maximum=8192,
+    )
     eval_scales: tuple[float, ...] = setting(
-        (1.0,), "Scales whose probabilities are averaged.", panel=MODEL, above=0, maximum=8
+        (1.0,), "Factors of that size whose probabilities are averaged.", panel=MODEL, above=0, maximum=8
     )
     flip: bool = setting(True, "Predict the mirrored image, too.", panel=MODEL)
     crf: bool = setting(False, "Refine by dense CRF (DeepLab's parameters).", panel=MODEL)

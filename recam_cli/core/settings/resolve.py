@@ -15,6 +15,7 @@ from recam_cli.core.settings.declare import Setting, settings_of
 S = TypeVar("S")
 _MAX_BYTES = 64 << 10
 """Largest config file."""
+_TYPED = ("flag", "file")
 _MOST_DOTS = 100
 """In one of its lines. Reading a key of many parts takes time and memory that grow with the square of their number."""
 
@@ -74,6 +75,10 @@ def resolve(
             else:
                 where = f"{config_name}: {name}" if origin == "file" else declared.flag
                 values[name] = declared.parse(value, where)
+    for name, declared in known.items():  # what was typed wins over a preset's other way to say it
+        other = declared.declaration.instead_of
+        if other is not None and sources[other] in _TYPED and sources[name] not in _TYPED:
+            values[name], sources[name] = declared.default, "default"
     return Resolved(cls(**values), sources)
 
 

@@ -15,13 +15,14 @@ from recam_cli.core.settings.groups import (
     HardwareSettings,
     ResumeSettings,
     SeedSettings,
+    WorkSettings,
 )
 
 BackboneName = Literal["resnet18", "resnet34", "resnet50", "resnet101", "vgg16", "mobilenet_v2"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainClsSettings(ResumeSettings, DataSettings, DownloadSettings, HardwareSettings, SeedSettings):
+class TrainClsSettings(ResumeSettings, WorkSettings, DataSettings, DownloadSettings, HardwareSettings, SeedSettings):
     """The classifier's two phases: BCE with FC1 (phase 1), then BCE + λ·SCE with FC2 (phase 2, ReCAM)."""
 
     split: str = setting("train", "Split to train on.", panel=DATA)

@@ -19,12 +19,13 @@ from recam_cli.core.settings.groups import (
     HardwareSettings,
     ResumeSettings,
     SeedSettings,
+    WorkSettings,
 )
 from recam_cli.core.settings.train_cls import BackboneName
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSegSettings(ResumeSettings, HardwareSettings, SeedSettings):
+class TrainSegSettings(ResumeSettings, WorkSettings, HardwareSettings, SeedSettings):
     """A segmentation network, trained on pseudo masks or, for reference, on the true ones."""
 
     dataset: DatasetName = setting("voc", "The kind of data set.", panel=DATA)
@@ -95,10 +96,26 @@ class TrainSegSettings(ResumeSettings, HardwareSettings, SeedSettings):
         above=0,
         maximum=8,
     )
+    side: tuple[int, ...] = setting(
+        (0, 0),
+        "Range of the random longer side of the image in pixels: smallest,largest; 0,0: by --scale, as published.",
+        panel=SCHEDULE,
+        minimum=0,
+        maximum=8192,
+        instead_of="scale",
+    )
     jitter: float = setting(0.0, "Colour jitter, relative; 0 as published.", panel=SCHEDULE, minimum=0, maximum=0.9)
 
+    predict_side: int = setting(
+        0,
+        "In prediction the network sees photographs at this longer side in pixels; 0: at their own size, within "
+        "--work-side.",
+        panel=MODEL,
+        minimum=0,
+        maximum=8192,
+    )
     eval_scales: tuple[float, ...] = setting(
-        (1.0,), "Scales whose probabilities are averaged in prediction.", panel=MODEL, above=0, maximum=8
+        (1.0,), "Factors of that size whose probabilities are averaged.", panel=MODEL, above=0, maximum=8
     )
     flip: bool = setting(True, "Predict the mirrored image, too.", panel=MODEL)
     crf: bool = setting(False, "Refine predictions by dense CRF (DeepLab's parameters).", panel=MODEL)
@@ -117,5 +134,5 @@ class TrainSegSettings(ResumeSettings, HardwareSettings, SeedSettings):
         )
 
 
-PREDICTION_SETTINGS = ("predict_split", "eval_scales", "flip", "crf")
+PREDICTION_SETTINGS = ("predict_split", "predict_side", "eval_scales", "flip", "crf")
 """Settings that change predictions, but not the trained network."""

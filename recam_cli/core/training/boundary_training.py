@@ -46,14 +46,14 @@ class BoundaryLesson(Lesson[BoundaryNet]):
         """Return what the settings ask for.
 
         Raises:
-            UsageError: the scale is no range.
+            UsageError: the scale, or the side, is no range.
         """
-        if len(settings.irn_scale) != 2 or settings.irn_scale[0] > settings.irn_scale[1]:
-            raise UsageError("--irn-scale: give two numbers, smallest,largest")
-        scale = settings.irn_scale[0], settings.irn_scale[1]
+        for option, given in (("--irn-scale", settings.irn_scale), ("--irn-side", settings.irn_side)):
+            if len(given) != 2 or given[0] > given[1]:
+                raise UsageError(f"{option}: give two numbers, smallest,largest")
         return cls(
             title="Boundaries",
-            augmentation=Augmentation(crop=settings.irn_crop, relative=True, scale=scale),
+            augmentation=Augmentation.within(settings.irn_crop, settings.irn_scale, settings.irn_side),
             epochs=settings.irn_epochs,
             batch_size=settings.irn_batch_size,
             momentum=settings.irn_momentum,
@@ -90,10 +90,13 @@ class BoundaryLesson(Lesson[BoundaryNet]):
             return
         net.displacement.mean.zero_()
         total = torch.zeros(2, dtype=torch.float64)
-        batches = read_batches(data.samples, _MEAN_BATCH, max_pixels=data.max_pixels, workers=place.workers)
+        batches = read_batches(
+            data.samples, _MEAN_BATCH, max_pixels=data.max_pixels, workers=place.workers, longest=data.longest
+        )
+        scale, side = self.augmentation.mean
         with place.reporter.track("Mean displacement", len(data)) as progress:
             for batch in batches:
-                images = enlarged(batch.images, sum(self.augmentation.scale) / 2, place.device)
+                images = enlarged(batch.images, scale, place.device, side=side)
                 with autocast(place.device, place.precision):
                     field = net.with_field(images)[1]
                 total += field.mean(dim=(2, 3)).sum(dim=0).cpu().double()

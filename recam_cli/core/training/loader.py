@@ -14,7 +14,7 @@ from torch import Tensor
 
 from recam_cli.core.data.images import read_image, read_mask
 from recam_cli.core.data.samples import Sample
-from recam_cli.core.data.transforms import Augmentation
+from recam_cli.core.data.transforms import Augmentation, resized_mask
 from recam_cli.core.errors import RecamError
 from recam_cli.core.resources import lack_of
 from recam_cli.core.training.workers import Arrays, made_ahead
@@ -52,6 +52,7 @@ class TrainingImages:
         seed: from which, with epoch and index, each draw follows.
         masks: whether to read masks, too.
         max_pixels: refuse larger images.
+        longest: read images at this longer side at most, and their masks, nearest, at the same size; 0: at their own.
     """
 
     samples: tuple[Sample, ...]
@@ -60,6 +61,7 @@ class TrainingImages:
     seed: int
     max_pixels: int
     masks: bool = False
+    longest: int = 0
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -72,8 +74,10 @@ class TrainingImages:
         """
         epoch, index = key
         sample = self.samples[index]
-        image = read_image(sample.image, max_pixels=self.max_pixels)
+        image = read_image(sample.image, max_pixels=self.max_pixels, longest=self.longest)
         mask = read_mask(sample.mask) if self.masks and sample.mask is not None else None
+        if mask is not None and self.longest:
+            mask = resized_mask(mask, (image.shape[0], image.shape[1]))
         rng = np.random.default_rng((self.seed, epoch, index))
         pixels, labels = self.augmentation(image, mask, rng)
         return Item(

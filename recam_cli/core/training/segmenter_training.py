@@ -27,8 +27,9 @@ def check_schedule(settings: TrainSegSettings, images: int) -> None:
     Raises:
         UsageError: a range that is none, or batches too small for the network.
     """
-    if len(settings.scale) != 2 or settings.scale[0] > settings.scale[1]:
-        raise UsageError("--scale: give two numbers, smallest,largest")
+    for option, given in (("--scale", settings.scale), ("--side", settings.side)):
+        if len(given) != 2 or given[0] > given[1]:
+            raise UsageError(f"{option}: give two numbers, smallest,largest")
     if settings.network == "deeplabv3" and min(settings.batch_size, images) < 2:
         raise UsageError(
             "deeplabv3 normalises over the batch and needs at least 2 images in it", remedy="Use deeplabv2"
@@ -37,8 +38,7 @@ def check_schedule(settings: TrainSegSettings, images: int) -> None:
 
 def augmentation_of(settings: TrainSegSettings) -> Augmentation:
     """Return the random scaling, mirroring, cropping and colour jitter that the settings ask for."""
-    scale = settings.scale[0], settings.scale[1]
-    return Augmentation(crop=settings.crop, relative=True, scale=scale, jitter=settings.jitter)
+    return Augmentation.within(settings.crop, settings.scale, settings.side, jitter=settings.jitter)
 
 
 def parameter_groups(segmenter: Segmenter, settings: TrainSegSettings) -> list[ParameterGroup]:

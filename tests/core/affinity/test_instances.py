@@ -190,3 +190,29 @@ def test_images_one_cell_wide_have_instances_too(height, width):
     assert (result.map == 1).all()
     assert result.classes.tolist() == [2]
     assert result.scores.tolist() == [1]
+
+
+def test_instances_of_a_large_mask_are_those_of_its_working_copy_and_fill_it():
+    parts = walk_parts(
+        seed_of((0, TOUCHING_LEFT), (0, TOUCHING_RIGHT), (2, (0, 3, 0, 3))),
+        group_cells(boxes_field(TOUCHING_LEFT, TOUCHING_RIGHT)),
+        torch.zeros(GRID),
+        steps=4,
+    )
+    small = np.zeros(SIZE, np.uint8)
+    small[16:68, 24:136] = 1
+    large = np.kron(small, np.ones((5, 5), np.uint8))
+    large[0, 0] = 3  # too small for the working copy
+    large[100, 100] = 255
+
+    whole, told = instances_of(large, parts, work_side=160), instances_of(small, parts)
+
+    assert whole.map.shape == large.shape
+    assert np.array_equal(whole.map > 0, (large > 0) & (large != 255))
+    assert whole.classes.tolist() == [*told.classes.tolist(), 2]
+    assert whole.scores[-1] == 0 and whole.map[0, 0] == len(whole.classes)
+    here = np.kron(told.map, np.ones((5, 5), np.uint8)) != 0
+    here &= large == 1
+    assert (whole.map == np.kron(told.map, np.ones((5, 5), np.uint8)))[here].mean() > 0.99
+    unshrunk = instances_of(small, parts, work_side=160)
+    assert np.array_equal(unshrunk.map, told.map)

@@ -71,3 +71,21 @@ def test_normalised_maps_keep_the_asked_classes_in_order_and_peak_at_one():
     assert chosen.shape == (2, 8, 9)
     torch.testing.assert_close(chosen.amax(dim=(1, 2)), torch.ones(2), atol=1e-4, rtol=0)
     assert int(chosen[0].argmax()) == int(maps[3].argmax())
+
+
+def test_sides_in_pixels_are_the_scales_that_give_them():
+    network, weight = _network(), torch.randn(4, 6, generator=torch.Generator().manual_seed(1))
+    images = _photos(2, (48, 60))
+    maps = class_maps(network, weight, images, sides=(60, 30, 120))
+    assert torch.equal(maps, class_maps(network, weight, images, scales=(1.0, 0.5, 2.0)))
+    assert torch.equal(class_maps(network, weight, images, sides=(0,)), class_maps(network, weight, images))
+
+
+def test_maps_of_a_large_photograph_are_those_of_its_small_copy():
+    network, weight = _network(), torch.randn(4, 6, generator=torch.Generator().manual_seed(1))
+    [small] = _photos(1, (24, 32))
+    small = np.kron(small, np.ones((4, 4, 1), np.uint8))
+    large = np.kron(small, np.ones((5, 5, 1), np.uint8))
+    maps = class_maps(network, weight, [large], sides=(32, 48), work=small.shape[:2])
+    assert maps.shape[2:] == (24, 32)
+    torch.testing.assert_close(maps, class_maps(network, weight, [small], sides=(32, 48)), atol=0.05, rtol=0.02)

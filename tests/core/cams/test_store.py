@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -74,3 +75,62 @@ def test_pickled_arrays_are_refused(tmp_path):
     np.savez(tmp_path / "a.npz", classes=np.array([{}], dtype=object), maps=np.zeros(1), size=np.zeros(2))
     with pytest.raises(DataError):
         read_seed(tmp_path / "a.npz")
+
+
+def _reduced(work=(30, 41), size=(213, 290), count=2, start=0):
+    seed = _seed(count, work, start)
+    return Seed(seed.classes, seed.maps, size, work)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_seed_of_a_working_copy_reads_back_with_both_sizes(tmp_path, count):
+    seed = _reduced(count=count)
+    write_seed(tmp_path / "a.npz", seed)
+    back = read_seed(tmp_path / "a.npz")
+    assert (back.size, back.work) == ((213, 290), (30, 41))
+    assert back.upsampled().shape == (count, 30, 41)
+    assert back.label(0.5).shape == (213, 290)
+
+
+def test_a_seed_of_a_photograph_that_was_not_shrunk_is_stored_as_ever(tmp_path):
+    seed = _seed()
+    write_seed(tmp_path / "a.npz", seed)
+    write_seed(tmp_path / "b.npz", Seed(seed.classes, seed.maps, seed.size, seed.size))
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with np.load(tmp_path / "b.npz", allow_pickle=False) as arrays:
+        assert "work" not in arrays
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 1000), st.integers(1, 300), st.integers(1, 300), st.floats(0, 1))
+def test_labels_in_strips_are_those_of_the_whole(start, height, width, threshold):
+    seed = _reduced((min(30, height), min(41, width)), (height, width), start=start)
+    whole = np.stack([cv2.resize(m, (width, height), interpolation=cv2.INTER_LINEAR) for m in seed.maps])
+    sure = np.abs(whole - threshold).min(axis=0) > 1e-4
+    sure &= np.abs(whole[0] - whole[1]) > 1e-4
+    assert np.array_equal(seed.label(threshold)[sure], label_of(whole, seed.classes, threshold)[sure])
+    assert next(rows.start for rows, _ in seed.strips()) == 0
+
+
+@pytest.mark.parametrize(
+    "work", [(0, 0), (31, 41), (214, 290), (-1, 41)], ids=["none", "of other maps", "larger", "negative"]
+)
+def test_a_working_size_that_cannot_be_is_refused(tmp_path, work):
+    seed = _seed()
+    arrays = {"classes": seed.classes, "maps": seed.maps.astype(np.float16), "size": np.array([213, 290])}
+    np.savez(tmp_path / "a.npz", **arrays, work=np.array(work))
+    if work == (31, 41):  # of the same number of cells: nothing to tell them apart by
+        arrays["maps"] = arrays["maps"][:, :-1]
+        np.savez(tmp_path / "a.npz", **arrays, work=np.array(work))
+    with pytest.raises(DataError, match="not a seed of recam's layout"):
+        read_seed(tmp_path / "a.npz")
+
+
+def test_a_seed_tells_its_photograph_and_its_working_copy_apart():
+    seed = _reduced()
+    seed.require_size(30, 41)
+    seed.require_photo((213, 290))
+    with pytest.raises(DataError, match=r"290×213 pixels, but the seed was made of one of 41×30"):
+        seed.require_size(213, 290)
+    with pytest.raises(DataError, match=r"41×30 pixels, but the seed was made of one of 290×213"):
+        seed.require_photo((30, 41))

@@ -3,11 +3,13 @@ from __future__ import annotations
 import os
 import time
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from recam_cli.core.data import images
@@ -20,6 +22,7 @@ from recam_cli.core.data.images import (
     write_image,
     write_mask,
 )
+from recam_cli.core.data.sizes import work_size
 from recam_cli.core.errors import DataError, ResourceError
 from tests.helpers.hostile_images import endless_scans, many_pages
 from tests.helpers.tiny_data import draw_photo
@@ -222,3 +225,45 @@ def test_a_lack_of_memory_is_no_damage_of_the_file(tmp_path, monkeypatch, reader
     monkeypatch.setattr(Image if moment == "open" else PngImageFile, moment, fail)
     with pytest.raises(ResourceError, match=r"large\.png: not enough memory\. Use fewer --workers, or scale"):
         reader(path)
+
+
+def _scene(size):
+    """Four fields of colours that differ, softly noisy, so that turns and mirrors show."""
+    height, width = size
+    scene = np.zeros((height, width, 3), dtype=np.uint8)
+    middle = height // 2, width // 2
+    scene[: middle[0], : middle[1]], scene[: middle[0], middle[1] :] = (220, 20, 20), (20, 220, 20)
+    scene[middle[0] :, : middle[1]], scene[middle[0] :, middle[1] :] = (20, 20, 220), (200, 200, 40)
+    noise = np.random.default_rng(0).integers(0, 30, (height, width, 1), dtype=np.uint8)
+    return scene + noise
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_large_photograph_is_read_small_and_upright(tmp_path, orientation, suffix):
+    upright = _scene((301, 517))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(np.ascontiguousarray(oriented(upright, orientation))).save(path, exif=exif)
+
+    read = read_image(path, longest=100)
+
+    assert read.shape[:2] == work_size(*read_size(path), 100) == (58, 100)
+    by_area = cv2.resize(upright, (100, 58), interpolation=cv2.INTER_AREA)
+    assert np.abs(read.astype(int) - by_area).mean() < 3
+
+
+@pytest.mark.parametrize("longest", [0, 48, 49, 1000])
+def test_a_photograph_that_is_no_longer_is_untouched(tmp_path, longest):
+    write_image(tmp_path / "a.jpg", draw_photo((0,), size=(40, 48))[0])
+    assert np.array_equal(read_image(tmp_path / "a.jpg", longest=longest), read_image(tmp_path / "a.jpg"))
+
+
+def test_a_large_jpeg_is_never_held_at_its_full_size(tmp_path, monkeypatch):
+    write_image(tmp_path / "a.jpg", _scene((600, 800)))
+    loaded = []
+    load = JpegImageFile.load
+    monkeypatch.setattr(JpegImageFile, "load", lambda image: (loaded.append(image.size), load(image))[1])
+    assert read_image(tmp_path / "a.jpg", longest=150).shape == (113, 150, 3)
+    assert set(loaded) == {(200, 150)}

@@ -174,3 +174,20 @@ class TestCrf:
         mask, probabilities = predict_image(model, image, crf=True)
         assert np.array_equal(masks[0], mask)
         assert np.array_equal(mask, probabilities.argmax(axis=0))
+
+
+def test_the_side_is_what_the_network_sees_and_masks_have_the_sizes_asked_for():
+    segmenter, image = ColourSegmenter(), photo(3, (40, 60))
+    seen = []
+    logits = segmenter.logits
+    segmenter.logits = lambda images: (seen.append(tuple(images.shape[2:])), logits(images))[1]
+    maps = predict_probabilities(segmenter, [image], side=120, scales=(1.0, 0.5), flip=False)
+    assert seen == [(80, 120), (40, 60)]
+    twice = predict_probabilities(segmenter, [image], scales=(2.0, 1.0), flip=False)
+    assert torch.equal(maps, twice)
+
+    small = predict_masks(segmenter, [image], side=120)[0]
+    large, own = predict_masks(segmenter, [image, image], side=120, sizes=[(200, 300), (40, 60)])
+    assert np.array_equal(own, small)
+    assert large.shape == (200, 300)
+    assert (large[2::5, 2::5] == small).mean() > 0.97

@@ -1,4 +1,4 @@
-"""Config files that cannot be meant are usage errors, quickly."""
+"""Config files that cannot be meant are usage errors, quickly; sizes in pixels and factors do not quarrel."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ import time
 import pytest
 
 from recam_cli.core.errors import UsageError
+from recam_cli.core.settings.make_masks import MakeMasksSettings
+from recam_cli.core.settings.make_seeds import MakeSeedsSettings
+from recam_cli.core.settings.presets import preset_values
 from recam_cli.core.settings.resolve import read_config, resolve
 from recam_cli.core.settings.train_cls import TrainClsSettings
+from recam_cli.core.settings.train_seg import TrainSegSettings
 
 
 def refused(path, text, match):
@@ -42,3 +46,39 @@ def test_a_config_may_come_through_a_pipe(tmp_path):
     writer.start()
     assert read_config(tmp_path / "pipe", "train-cls") == {"epochs": 3}
     writer.join()
+
+
+def test_a_factor_that_is_typed_wins_over_a_presets_length():
+    preset = preset_values("small", "custom", "make-masks")
+    assert resolve(MakeMasksSettings, flags={}, preset=preset).settings.walk_side == 640
+    for given in ({"flags": {"walk_scale": 1.5}}, {"flags": {}, "config": {"walk-scale": 1.5}}):
+        found = resolve(MakeMasksSettings, preset=preset, **given)
+        assert (found.settings.walk_scale, found.settings.walk_side) == (1.5, 0)
+        assert found.sources["walk_side"] == "default"
+        assert found.settings.irn_side == (448, 960)
+    both = resolve(MakeMasksSettings, flags={"walk_scale": 1.5, "walk_side": 320}, preset=preset)
+    assert both.settings.walk_side == 320
+
+
+def test_the_preset_for_small_data_means_the_factors_it_had_for_photographs_of_320_pixels():
+    masks = preset_values("small", "custom", "make-masks")
+    seg = preset_values("small", "custom", "train-seg")
+    assert masks["walk_side"] == 2.0 * 320
+    assert masks["irn_side"] == (round(1.4 * 320), round(3.0 * 320))
+    assert seg["side"] == (round(0.6 * 320), round(1.3 * 320))
+    assert seg["predict_side"] == 320
+
+
+@pytest.mark.parametrize("preset", ["voc", "coco"])
+def test_published_presets_know_no_sizes_in_pixels(preset):
+    seeds = resolve(MakeSeedsSettings, flags={}, preset=preset_values(preset, "voc", "make-seeds")).settings
+    masks = resolve(MakeMasksSettings, flags={}, preset=preset_values(preset, "voc", "make-masks")).settings
+    seg = resolve(TrainSegSettings, flags={}, preset=preset_values(preset, "voc", "train-seg")).settings
+    cls = resolve(TrainClsSettings, flags={}, preset=preset_values(preset, "voc", "train-cls")).settings
+    assert {one.work_side for one in (seeds, masks, seg, cls)} == {0}
+    assert seeds.longest == 0 and not any((*seeds.sides, masks.walk_side, *masks.irn_side, *seg.side, seg.predict_side))
+
+
+def test_photographs_are_read_as_large_as_the_largest_map_needs():
+    assert resolve(MakeSeedsSettings, flags={"sides": "192,1024", "work_side": 640}).settings.longest == 1024
+    assert resolve(MakeSeedsSettings, flags={"sides": "192", "work_side": 640}).settings.longest == 640

@@ -67,6 +67,31 @@ def test_labels_travel_with_their_image_and_masks_with_their_pixels(images):
         assert shown <= {label + 1 for label in images.samples[index].labels}
 
 
+def test_images_read_small_carry_their_masks_reduced_alike(tmp_path):
+    images = open_custom(make_custom(tmp_path, n=2, size=(120, 160), splits={"train": [0, 1]}), "train")
+    augmentation = Augmentation.within(48, (1.0, 1.0), (40, 40))
+    data = TrainingImages(images.samples, images.targets(), augmentation, 0, 10**6, masks=True, longest=40)
+    item = data[(0, 0)]
+    mask = item.mask.numpy()
+    assert item.image.shape == (3, 48, 48)
+    assert (mask != IGNORE).sum() > 0.7 * 30 * 40
+    assert images.samples[0].labels[0] + 1 in mask
+    whole = TrainingImages(images.samples, images.targets(), augmentation, 0, 10**6, masks=True)[(0, 0)].mask.numpy()
+    assert (mask == whole).mean() > 0.95
+
+
+def test_lengths_in_pixels_are_drawn_where_there_are_any():
+    lengths = Augmentation.within(64, (0.5, 1.5), (40, 40))
+    factors = Augmentation.within(64, (0.5, 0.5), (0, 0))
+    assert (lengths.relative, lengths.mean) == (False, (0.0, 40))
+    assert (factors.relative, factors.mean) == (True, (0.5, 0))
+    for side in (20, 80):
+        drawn, _ = lengths(np.full((side // 2, side, 3), 255, np.uint8), None, np.random.default_rng(0))
+        assert (drawn.any(axis=2)).sum() == 20 * 40
+        drawn, _ = factors(np.full((side // 2, side, 3), 255, np.uint8), None, np.random.default_rng(0))
+        assert (drawn.any(axis=2)).sum() == side // 4 * side // 2
+
+
 def test_small_images_lie_on_a_canvas_of_mean_colour_that_masks_ignore():
     image = np.full((10, 12, 3), 200, dtype=np.uint8)
     mask = np.ones((10, 12), dtype=np.uint8)
