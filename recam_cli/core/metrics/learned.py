@@ -73,8 +73,8 @@ def _of_class(scores: np.ndarray, positive: np.ndarray, rng: np.random.Generator
     verdict: Verdict = "learned" if low > chance else "not learned"
     if min(count, size - count) < FEWEST:
         verdict = "too few"
-    figures = [round(100 * float(value), 2) for value in (ap, low, high, chance)]
-    return Learned(count, size - count, *figures, verdict)
+    ap, low, high, chance = (round(100 * float(value), 2) for value in (ap, low, high, chance))
+    return Learned(count, size - count, ap, low, high, chance, verdict)
 
 
 def _precisions(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:

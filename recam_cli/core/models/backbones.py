@@ -129,7 +129,7 @@ def build_backbone(
     spec = BACKBONES[name]
     model = spec.build()
     if state is not None:
-        _load_torchvision_state(model, spec.converted(state), name)
+        _load_torchvision_state(model, state, name)
     stages = spec.cut(model)
     natural = 16 if name.startswith("vgg") else 32
     _set_stride(stages, natural, min(stride, natural), dilation)
@@ -144,6 +144,10 @@ def layout_of(name: str) -> dict[str, torch.Size]:
 
 def state_fault(name: str, layout: Mapping[str, torch.Size], state: Mapping[str, Tensor]) -> str | None:
     """Return the first reason why `state`, with or without a classification head, is not of `layout`, or None."""
+    try:
+        state = BACKBONES[name].converted(dict(state))
+    except ValueError as error:
+        return str(error)
     kept = {k: v for k, v in state.items() if not k.startswith(_HEADS)}
     expected = {k for k in layout if not k.startswith(_HEADS) and not k.endswith("num_batches_tracked")}
     missing = sorted(expected - kept.keys())
@@ -160,6 +164,7 @@ def _load_torchvision_state(model: nn.Module, state: dict[str, Tensor], name: st
     fault = state_fault(name, {key: value.shape for key, value in model.state_dict().items()}, state)
     if fault is not None:
         raise ValueError(fault)
+    state = BACKBONES[name].converted(state)
     model.load_state_dict({k: v for k, v in state.items() if not k.startswith(_HEADS)}, strict=False)
 
 
@@ -237,6 +242,15 @@ BACKBONES: dict[str, BackboneSpec] = {
     ),
     "efficientnet_lite0": BackboneSpec(EfficientNetLite0, _cut_efficientnet, CHANNELS, "", converted),
 }
+
+
+def head_of(name: str, state: dict[str, Tensor] | None) -> Tensor | None:
+    """Return the ImageNet classifier's weight (1000, C) in weights of backbone `name`, or None where there is none.
+
+    None, too, where it looks at other features than the backbone's last ones.
+    """
+    weight = None if state is None else head_weight(BACKBONES[name].converted(state))
+    return weight if weight is not None and weight.shape[1] == BACKBONES[name].channels[-1] else None
 
 
 def head_weight(state: dict[str, Tensor]) -> Tensor | None:

@@ -61,7 +61,9 @@ class _Renormalised(nn.Module):
         return images * self.scale + self.shift
 
 
-def _unit(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, *, bends: bool = True) -> list[nn.Module]:
+def _unit(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, *, bends: bool = True
+) -> list[nn.Module]:
     convolution = SamePadConv(inputs, outputs, kernel, stride, groups=groups, bias=False)
     return [convolution, nn.BatchNorm2d(outputs, eps=_EPSILON), *([nn.ReLU6(inplace=True)] if bends else [])]
 
@@ -115,7 +117,7 @@ class EfficientNetLite0(nn.Module):
 
 
 def converted(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the package's state dict under the names of `EfficientNetLite0`.
+    """Return the package's state dict under the names of `EfficientNetLite0`; one under these already as it is.
 
     Both list the layers in the order they are run, the package by attributes `_conv_stem`, `_bn0`, `_blocks.<i>.…`,
     `_conv_head`, `_bn1`, `_fc`.
@@ -123,6 +125,8 @@ def converted(state: dict[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: it holds other tensors.
     """
+    if "_conv_stem.weight" not in state:
+        return state
     with torch.device("meta"):
         wanted = EfficientNetLite0().state_dict()
     theirs = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
@@ -153,5 +157,3 @@ def _place(name: str) -> tuple[int, int, int, int]:
         raise ValueError(f"not weights of efficientnet_lite0: an unknown {name}")
     part, layer = outer[pieces[0]]
     return part, 0, layer, tensor
-
-

@@ -30,7 +30,8 @@ class FoldedConv2d(nn.Conv2d):
         if self.bias is not None:
             bias = bias + self.bias * scale
         weight = self.weight * scale.view(-1, 1, 1, 1)
-        return self._conv_forward(input, weight, bias)
+        found: Tensor = self._conv_forward(input, weight, bias)
+        return found
 
 
 class FoldedSamePadConv(FoldedConv2d, SamePadConv):

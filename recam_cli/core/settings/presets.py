@@ -25,17 +25,22 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     # chosen on photographs of 320 pixels, they bring those of a camera near to these.
     "small": {
         "train-cls": {
-            # Few epochs: a classifier trained further looks at ever smaller parts of the objects.
-            "epochs": 6,
-            "recam_epochs": 4,
+            "backbone": "efficientnet_lite0",
+            "method": "auto",
+            "start": "probe",
+            "optimiser": "adamw",
+            "select": "safe",
+            "epochs": None,
+            "recam_epochs": None,
             "batch_size": 8,
             "recam_batch_size": 8,
-            "lr": 0.05,
-            "lr_fc1": 0.2,
+            # AdamW moves every weight by about its rate a step: small beside ImageNet's weights, over some 100 steps.
+            "lr": 1e-4,
+            "lr_fc1": 1e-3,
             "warm_up": 0.1,
             "recam_lr": 1e-4,
-            "recam_lr_fc1": 1e-4,
-            "recam_lr_fc2": 0.1,
+            "recam_lr_fc1": 1e-3,
+            "recam_lr_fc2": 1e-3,
             # Small crops, half an image and less: what shows only a part must be recognised by it, so maps cover more.
             "crop": 160,
             "long_side": (224, 384),

@@ -18,22 +18,42 @@ from recam_cli.core.settings.groups import (
     WorkSettings,
 )
 
-BackboneName = Literal["resnet18", "resnet34", "resnet50", "resnet101", "vgg16", "mobilenet_v2"]
+BackboneName = Literal["efficientnet_lite0", "resnet18", "resnet34", "resnet50", "resnet101", "vgg16", "mobilenet_v2"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainClsSettings(ResumeSettings, WorkSettings, DataSettings, DownloadSettings, HardwareSettings, SeedSettings):
-    """The classifier's two phases: BCE with FC1 (phase 1), then BCE + λ·SCE with FC2 (phase 2, ReCAM)."""
+    """The classifier: a probe of the backbone's features, BCE with FC1 (phase 1), BCE + λ·SCE with FC2 (phase 2)."""
 
     split: str = setting("train", "Split to train on.", panel=DATA)
     val_split: str = setting("val", "Split whose AP is reported; 'none' reports none.", panel=DATA)
 
-    method: Literal["recam", "cam"] = setting("recam", "cam stops after phase 1.", panel=MODEL)
+    method: Literal["auto", "recam", "cam"] = setting(
+        "recam",
+        "cam stops after phase 1; auto trains both, and make-seeds chooses without ground truth. ReCAM's SCE is a "
+        "softmax over the K classes, −log(exp z_k / Σ_j exp z_j): with K = 1 it is 0 and teaches nothing, so plain CAM "
+        "is trained.",
+        panel=MODEL,
+    )
+    start: Literal["probe", "random"] = setting(
+        "random",
+        "How the heads begin: fitted to the features of the backbone as it is (probe: convex, seconds), or drawn, as "
+        "published.",
+        panel=MODEL,
+    )
+    probe_sides: tuple[int, ...] = setting(
+        (192, 256, 384),
+        "Longer sides in pixels at which the probe sees each photograph and its mirror image.",
+        panel=MODEL,
+        minimum=16,
+        maximum=4096,
+    )
     backbone: BackboneName = setting("resnet50", "Network below the two heads.", panel=MODEL)
     weights: str = setting(
         "imagenet",
-        "Backbone weights: imagenet (a file in checkpoints/, else torchvision's download), builtin (a small "
-        "MobileNetV2 that comes with recam), none, or a safetensors file (of a .pth: recam import-weights).",
+        "Backbone weights: imagenet (a file in checkpoints/, else efficientnet_lite0's installed package or "
+        "torchvision's download), builtin (a small MobileNetV2 that comes with recam), none, or a safetensors file (of "
+        "a .pth: recam import-weights).",
         panel=MODEL,
     )
     stride: Literal["16", "8"] = setting("16", "Output stride of the backbone.", panel=MODEL)
@@ -51,8 +71,15 @@ class TrainClsSettings(ResumeSettings, WorkSettings, DataSettings, DownloadSetti
         1.0, "λ, the weight of that loss (published: 1 VOC, 0.1 COCO).", panel=MODEL, minimum=0
     )
 
-    epochs: int = setting(5, "Epochs of phase 1.", panel=SCHEDULE, minimum=0, maximum=10_000)
-    recam_epochs: int = setting(4, "Epochs of phase 2.", panel=SCHEDULE, minimum=1, maximum=10_000)
+    epochs: int | None = setting(
+        5,
+        "Epochs of phase 1. The preset small leaves it to the numbers of photographs and classes.",
+        panel=SCHEDULE,
+        minimum=0,
+        maximum=10_000,
+    )
+    recam_epochs: int | None = setting(4, "Epochs of phase 2; likewise.", panel=SCHEDULE, minimum=0, maximum=10_000)
+    optimiser: Literal["sgd", "adamw"] = setting("sgd", "sgd as published, or adamw.", panel=SCHEDULE)
     batch_size: int = setting(16, "Images per step in phase 1.", panel=SCHEDULE, minimum=1, maximum=4096)
     recam_batch_size: int = setting(16, "Images per step in phase 2.", panel=SCHEDULE, minimum=1, maximum=4096)
     lr: float = setting(0.1, "Backbone's learning rate in phase 1.", panel=SCHEDULE, minimum=0)
@@ -75,10 +102,11 @@ class TrainClsSettings(ResumeSettings, WorkSettings, DataSettings, DownloadSetti
         maximum=0.999,
     )
     weight_decay: float = setting(1e-4, "Weight decay of all parameters.", panel=SCHEDULE, minimum=0)
-    select: Literal["last", "best"] = setting(
+    select: Literal["last", "best", "safe"] = setting(
         "last",
-        "Which weights each phase ends with: those after its last epoch, as published, or those of the epoch with the "
-        "highest mAP on --val-split, which is then measured after each.",
+        "Which weights each phase ends with: those after its last epoch, as published; those of the epoch with the "
+        "highest mAP on --val-split, which is then measured after each; or (safe) those of the latest epoch whose mAP "
+        "is within a standard error of the highest, what the phase began with being its epoch 0.",
         panel=SCHEDULE,
     )
     crop: int = setting(512, "Side of the square training crop, in pixels.", panel=SCHEDULE, minimum=32, maximum=4096)

@@ -46,13 +46,22 @@ class ParameterGroup(NamedTuple):
 
 def sgd(groups: list[ParameterGroup], momentum: float) -> torch.optim.SGD:
     """Return SGD over the groups' trainable parameters; empty groups are left out."""
+    return torch.optim.SGD(_trainable(groups), momentum=momentum)
+
+
+def adamw(groups: list[ParameterGroup]) -> torch.optim.AdamW:
+    """Return AdamW over the groups' trainable parameters; empty groups are left out."""
+    return torch.optim.AdamW(_trainable(groups))
+
+
+def _trainable(groups: list[ParameterGroup]) -> list[dict[str, Any]]:
     made = []
     for group in groups:
         trainable = [p for p in group.parameters if p.requires_grad]
         if trainable:
             rate = group.learning_rate
             made.append({"params": trainable, "lr": rate, "initial_lr": rate, "weight_decay": group.weight_decay})
-    return torch.optim.SGD(made, momentum=momentum)
+    return made
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from recam_cli.core.cams.reactivation import reactivate
 from recam_cli.core.data.reading import read_batches
 from recam_cli.core.data.samples import ImageSet
+from recam_cli.core.data.sizes import size_at
 from recam_cli.core.data.transforms import resized, to_tensor
 from recam_cli.core.errors import NotFiniteError
 from recam_cli.core.hardware import autocast
@@ -60,12 +61,10 @@ class Looks:
         """
         device = classifier.fc1.weight.device
         places = {sample.id: place for place, sample in enumerate(images)}
-        read = read_batches(
-            images, _BATCH, max_pixels=self.max_pixels, workers=self.workers, longest=max(self.sides)
-        )
+        read = read_batches(images, _BATCH, max_pixels=self.max_pixels, workers=self.workers, longest=max(self.sides))
         for batch in read:
             for side in self.sides:
-                size = size_at(batch.images[0].shape, side)
+                size = size_at(*batch.images[0].shape[:2], side)
                 pixels = torch.stack([to_tensor(resized(image, size)) for image in batch.images]).to(device)
                 views = torch.cat([pixels, pixels.flip(3)])
                 if device.type == "cpu":
@@ -75,12 +74,6 @@ class Looks:
                 for row, sample in enumerate(batch.samples):
                     yield places[sample.id], found[[row, len(batch.samples) + row]]
             progress.advance(len(batch.samples))
-
-
-def size_at(shape: Sequence[int], side: int) -> tuple[int, int]:
-    """Return the (height, width) of a photograph of `shape` (H, W, …) with its longer side at `side` pixels."""
-    factor = side / max(shape[:2])
-    return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
 
 
 @torch.inference_mode()

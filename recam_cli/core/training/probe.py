@@ -161,9 +161,7 @@ def fold_of(targets: np.ndarray, groups: np.ndarray, folds: int = FOLDS) -> np.n
     return chosen[group_of]
 
 
-def _fitted(
-    features: np.ndarray, targets: np.ndarray, weights: np.ndarray, ridge: float, *, exclusive: bool
-) -> Tensor:
+def _fitted(features: np.ndarray, targets: np.ndarray, weights: np.ndarray, ridge: float, *, exclusive: bool) -> Tensor:
     deviation = torch.from_numpy(np.maximum(features.std(axis=0, dtype=np.float64), _SMALLEST).astype(np.float32))
     rows = torch.zeros(targets.shape[1], features.shape[1], requires_grad=True)
     solver = torch.optim.LBFGS(
