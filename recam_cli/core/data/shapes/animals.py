@@ -18,7 +18,7 @@ _EYE = Material((14, 11, 10), contrast=0.0, gloss=0.6)
 def elephant(rng: np.random.Generator) -> Figure:
     """An elephant that faces right: fan ear, trunk, tusk, columns for legs."""
     tones: tuple[Colour, ...] = ((126, 122, 122), (140, 126, 112), (108, 106, 110), (150, 132, 112))
-    hide = Material(tones[int(rng.integers(4))], grain="leaf", contrast=0.09, bump=0.9)
+    hide = Material(tones[int(rng.integers(4))], grain="fine", contrast=0.07, bump=0.3)
     step = rng.uniform(-0.07, 0.07, 2)
     body = blob(
         [
@@ -108,8 +108,12 @@ def zebra(rng: np.random.Generator) -> Figure:
 def _legs(rng: np.random.Generator, forward: float) -> list[Polygon]:
     front, hind = rng.uniform(-0.1, 0.1, 2)
     return [
-        *limb([(0.36, -0.66), (0.37 + forward + front * 0.3, -0.34), (0.36 + forward + front, -0.04)], [0.14, 0.07, 0.05]),
-        *limb([(-0.38, -0.7), (-0.48 + forward + hind * 0.3, -0.36), (-0.42 + forward + hind, -0.04)], [0.19, 0.07, 0.05]),
+        *limb(
+            [(0.36, -0.66), (0.37 + forward + front * 0.3, -0.34), (0.36 + forward + front, -0.04)], [0.14, 0.07, 0.05]
+        ),
+        *limb(
+            [(-0.38, -0.7), (-0.48 + forward + hind * 0.3, -0.36), (-0.42 + forward + hind, -0.04)], [0.19, 0.07, 0.05]
+        ),
     ]
 
 
@@ -146,7 +150,11 @@ def dog(rng: np.random.Generator) -> Figure:
         Layer([blob(bib)], pale, 0.12),
         Layer([ellipse(-0.17, -0.22, 0.27, 0.21)], coat, 0.16),
         Layer([ellipse(0.0, -0.045, 0.2, 0.065)], pale, 0.05),
-        Layer([*limb([(0.1, -0.46), (0.12, -0.07)], [0.1, 0.07]), *limb([(0.25, -0.44), (0.28, -0.06)], [0.09, 0.066])], coat, 0.08),
+        Layer(
+            [*limb([(0.1, -0.46), (0.12, -0.07)], [0.1, 0.07]), *limb([(0.25, -0.44), (0.28, -0.06)], [0.09, 0.066])],
+            coat,
+            0.08,
+        ),
         Layer([ellipse(0.15, -0.05, 0.1, 0.06), ellipse(0.31, -0.045, 0.1, 0.06)], pale, 0.05),
         Layer([ribbon([(-0.08, -0.84), (0.12, -0.76), (0.32, -0.84)], 0.04, 0.04)], collar, 0.03),
         Layer([ellipse(0.15, -1.04, 0.26, 0.24)], coat, 0.2),
@@ -175,8 +183,7 @@ def butterfly(rng: np.random.Generator) -> Figure:
             middle = outline.mean(axis=0)
             rims.append(outline)
             inner.append(middle + 0.82 * (outline - middle))
-            for tip in wing[2:5]:
-                veins.append(ribbon([(root[0] * side, root[1]), (tip[0] * side, tip[1])], 0.014, 0.022))
+            veins += [ribbon([(root[0] * side, root[1]), (x * side, y)], 0.014, 0.022) for x, y in wing[2:5]]
             edge = middle + 0.91 * (outline - middle)
             dots += [ellipse(float(x), float(y), 0.021, 0.021) for x, y in edge[10:27:3]]
     feelers = [ribbon([(0, -0.78), (s * 0.08, -0.98), (s * 0.2, -1.12)], 0.013, 0.01) for s in (-1, 1)]

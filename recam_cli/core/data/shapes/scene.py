@@ -117,8 +117,14 @@ def _stage(rng: np.random.Generator, size: tuple[int, int], names: Sequence[str]
 
 
 def _pose(
-    rng: np.random.Generator, item: tuple[float, float, float, float], name: str, canvas: tuple[int, int], stage: Backdrop,
-    scale: float, across: float, down: float,
+    rng: np.random.Generator,
+    item: tuple[float, float, float, float],
+    name: str,
+    canvas: tuple[int, int],
+    stage: Backdrop,
+    scale: float,
+    across: float,
+    down: float,
 ) -> Pose:
     """Return a pose that keeps a figure of this extent on the canvas; `across` and `down` are shares of the room."""
     left, top, right, bottom = item

@@ -154,7 +154,9 @@ def _marks(material: Material, rng: np.random.Generator, height: int, width: int
         return _soft_step(cut(rng, "leaf", height, width, zoom=max(period / 8, 0.5)) - 0.2, 6)
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     if material.pattern in ("stripes", "hoops"):
-        wave = (columns if material.pattern == "stripes" else rows) / period * 2 * np.pi + 1.5 * cut(rng, "cloud", height, width)
+        wave = (columns if material.pattern == "stripes" else rows) / period * 2 * np.pi + 1.5 * cut(
+            rng, "cloud", height, width
+        )
         return _soft_step(np.sin(wave + rng.uniform(0, 6)), 5)
     if material.pattern == "check":
         return np.asarray((rows // period + columns // period) % 2, dtype=np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from recam_cli.core.data.shapes.canvas import Figure, Layer
-from recam_cli.core.data.shapes.geometry import Points, Polygon, blob, box, ellipse, polygon, ribbon, rounded
+from recam_cli.core.data.shapes.geometry import Points, Polygon, blob, box, ellipse, pane, polygon, ribbon, rounded
 from recam_cli.core.data.shapes.texture import Colour, Material
 
 _GLASS = Material((62, 80, 96), (150, 172, 188), "patches", "cloud", 0.05, gloss=0.5, period=2.0)
@@ -107,14 +107,16 @@ def bus(rng: np.random.Generator) -> Figure:
     """A bus that drives to the right: a long body, a row of windows, door, wheels."""
     paints: tuple[Colour, ...] = ((240, 176, 24), (240, 176, 24), (196, 36, 34), (40, 98, 170), (54, 128, 84))
     paint = Material(paints[int(rng.integers(5))], grain="cloud", contrast=0.05, bump=0.3, gloss=0.5)
-    hull = rounded([(-1.3, -0.16), (-1.32, -1.06), (-1.2, -1.14), (1.12, -1.14), (1.28, -1.02), (1.34, -0.5), (1.34, -0.16)], 1)
-    panes = [rounded([(x, -0.62), (x, -0.98), (x + 0.31, -0.98), (x + 0.31, -0.62)], 1) for x in np.arange(-1.22, 0.6, 0.36)]
-    front = rounded([(1.08, -0.56), (1.08, -0.98), (1.25, -0.98), (1.32, -0.56)], 1)
-    door = [rounded([(x, -0.2), (x, -0.98), (x + 0.15, -0.98), (x + 0.15, -0.2)], 1) for x in (0.68, 0.86)]
+    hull = rounded(
+        [(-1.32, -0.16), (-1.33, -1.08), (-1.24, -1.15), (1.14, -1.15), (1.28, -1.05), (1.36, -0.5), (1.36, -0.16)], 1
+    )
+    panes = [pane(x, -0.98, x + 0.32, -0.62) for x in np.arange(-1.23, 0.5, 0.37)]
+    front = polygon([(1.09, -0.56), (1.09, -0.98), (1.24, -0.98), (1.31, -0.56)])
+    door = [pane(x, -0.98, x + 0.16, -0.2, 0.03) for x in (0.68, 0.86)]
     stripes = [box(-1.31, y, 0.62, y + 0.035) for y in (-0.52, -0.36)]
     band = _RUBBER if rng.random() < 0.6 else _WHITE
     return [
-        Layer([box(-1.34, -0.28, 1.38, -0.16)], _RUBBER, 0.03),
+        Layer([box(-1.35, -0.26, 1.39, -0.15)], _RUBBER, 0.03),
         Layer([hull], paint, 0.14),
         Layer([box(-1.24, -1.13, 1.1, -1.09)], paint, 0.0, shade=1.25),
         Layer(stripes, band, 0.0),
