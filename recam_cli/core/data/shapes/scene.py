@@ -19,8 +19,8 @@ from recam_cli.core.errors import UsageError
 
 MIN_VISIBLE_PIXELS = 40
 """Least number of image pixels that every label shows."""
-_BOTH_SHARE = 0.54
-"""Of the pictures about a pair, those that show both: 7 in 10 of each class's pictures, then, show its partner."""
+_BOTH_SHARE = 0.6
+"""Of the pictures about a pair, those that show both: about 7 in 10 of a class's pictures, then, show its partner."""
 _FURTHER_SHARE = 0.2
 _HOME_SHARES = (0.6, 0.4)
 _SIZE_RANGES = ((0.55, 0.95), (0.46, 0.8), (0.4, 0.62))
