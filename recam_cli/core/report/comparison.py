@@ -61,10 +61,10 @@ class ComparisonSheet:
         swatches = [LegendEntry(images.classes[k], self._colour(k)) for k in ids if k < len(images.classes)]
         return contact_sheet(
             rows,
-            header=f"{len(rows)} of {len(images)} training images, chosen by their labels alone: "
-            "first those with two classes, each class in turn",
+            header=f"{len(rows)} of {len(images)} training images, chosen by their labels alone: two classes, "
+            "each class in turn. %: mean IoU with the truth",
             columns=COLUMNS,
-            legend=[*swatches, HEAT_ENTRY, LegendEntry("(%: mean IoU with the truth of that image)", (255, 255, 255))],
+            legend=[*swatches, HEAT_ENTRY],
             height=HEIGHT,
             letter_size=LETTERS,
         )
@@ -103,10 +103,19 @@ class ComparisonSheet:
 
 
 def mean_iou(truth: np.ndarray, mask: np.ndarray) -> float:
-    """Return the mean IoU in percent over the values that two masks, uint8 (H, W), hold; 255 as in evaluation."""
+    """Return the mean IoU in percent of the values that the truth holds, 255 as in evaluation.
+
+    A class that is not in the image lowers the IoU of what it was taken for; counted on its own, a few of its pixels
+    would say 0 as loudly as a whole object does.
+
+    Args:
+        truth: uint8 (H, W).
+        mask: uint8 (H, W).
+    """
     matrix = ConfusionMatrix(IGNORE)
     matrix.update(truth, mask)
-    return 100 * matrix.scores().miou
+    present = matrix.counts.sum(axis=1) > 0
+    return float(100 * matrix.scores().iou[present].mean())
 
 
 def _threshold(run: Run, stage: str) -> float:

@@ -25,10 +25,10 @@ MASKS = array_shapes(min_dims=2, max_dims=2, max_side=6).flatmap(
 
 
 @given(MASKS)
-def test_mean_iou_agrees_with_counting_pixel_by_pixel(pair):
+def test_mean_iou_over_the_classes_present_agrees_with_counting_pixel_by_pixel(pair):
     truth, mask = pair
     ious = []
-    for value in np.union1d(truth, mask):
+    for value in np.unique(truth):
         both = [
             (a == value and b == value, a == value or b == value) for a, b in zip(truth.flat, mask.flat, strict=True)
         ]
