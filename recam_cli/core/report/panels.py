@@ -40,9 +40,11 @@ def cell_width(panel: Panel, height: int) -> int:
     return max(width, round(height * MIN_CELL))
 
 
-def draw_cell(panel: Panel, height: int, width: int, *, titled: bool = True) -> np.ndarray:
+def draw_cell(
+    panel: Panel, height: int, width: int, *, titled: bool = True, letter_size: int | None = None
+) -> np.ndarray:
     """Return one panel in a cell of this picture height and width, the picture centred below its title."""
-    letters = font(title_size(height))
+    letters = font(letter_size or title_size(height))
     head = line_height(letters) + 4 if titled else 0
     sheet = blank(head + height, width)
     size = fitted_size(panel.pixels.shape, height, width)

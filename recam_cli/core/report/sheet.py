@@ -21,6 +21,7 @@ def contact_sheet(
     columns: Sequence[str] = (),
     legend: Sequence[LegendEntry] = (),
     height: int = 160,
+    letter_size: int | None = None,
 ) -> np.ndarray:
     """Put one row of panels per image below each other.
 
@@ -30,20 +31,22 @@ def contact_sheet(
         columns: a heading for each column, once above the first row.
         legend: below the last row.
         height: pixels of each picture's height.
+        letter_size: pixels of the letters; None takes what suits the height.
 
     Returns:
         uint8 (H, W, 3), white where nothing is.
     """
+    size = letter_size or title_size(height)
     widths = _column_widths(rows, len(columns), height)
     width = max(sum(widths) + GUTTER * (len(widths) - 1), _SMALLEST)
     parts = []
     if header:
-        parts.append(heading(header, width, size=title_size(height) + 4))
+        parts.append(heading(header, width, size=size + 4))
     if columns:
-        parts.append(_column_heads(columns, widths, title_size(height)))
-    parts += [_row(row, widths, height) for row in rows]
+        parts.append(_column_heads(columns, widths, size))
+    parts += [_row(row, widths, height, size) for row in rows]
     if legend:
-        parts.append(draw_legend(legend, width, size=title_size(height)))
+        parts.append(draw_legend(legend, width, size=size))
     return stack(parts, margin=GUTTER)
 
 
@@ -70,10 +73,11 @@ def _column_heads(columns: Sequence[str], widths: Sequence[int], size: int) -> n
     return beside(cells)
 
 
-def _row(row: Sequence[Panel | None], widths: Sequence[int], height: int) -> np.ndarray:
+def _row(row: Sequence[Panel | None], widths: Sequence[int], height: int, size: int) -> np.ndarray:
     titled = any(panel is not None and panel.title for panel in row)
     nothing = Panel("", blank(1, 1))
     filled = [(row[c] if c < len(row) else None) or nothing for c in range(len(widths))]
     if not filled:
         return blank(1, 1)
-    return beside([draw_cell(p, height, w, titled=titled) for p, w in zip(filled, widths, strict=True)])
+    cells = zip(filled, widths, strict=True)
+    return beside([draw_cell(p, height, w, titled=titled, letter_size=size) for p, w in cells])

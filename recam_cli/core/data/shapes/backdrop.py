@@ -28,10 +28,14 @@ class Backdrop:
     Attributes:
         pixels: float32 (H, W, 3), RGB 0..255, at canvas size.
         horizon: row where the ground begins, as a share of the height.
+        clutter: what stands around, see `objects.CLUTTER`.
+        shore: row where water ends, as a share of the height; 1 where there is none.
     """
 
     pixels: np.ndarray
     horizon: float
+    clutter: tuple[str, ...]
+    shore: float = 1.0
 
 
 def ground(
@@ -91,32 +95,87 @@ def _open_country(rng: np.random.Generator, height: int, width: int, row: int) -
 
 
 def meadow(rng: np.random.Generator, height: int, width: int) -> Backdrop:
-    """Grass under the sky, hills and trees behind."""
+    """Grass under the sky, hills and trees behind, often in flower."""
     horizon = float(rng.uniform(0.28, 0.46))
     row = int(horizon * height)
     pixels = _open_country(rng, height, width, row)
     grass: tuple[tuple[Colour, Colour], ...] = (
         ((52, 74, 30), (138, 156, 74)),
-        ((84, 92, 42), (176, 168, 92)),
+        ((70, 92, 42), (150, 168, 92)),
         ((44, 70, 36), (110, 140, 80)),
     )
     low, high = grass[int(rng.integers(3))]
     pixels[row:] = ground(rng, height - row, width, low, high, "fur" if rng.random() < 0.6 else "leaf")
-    return Backdrop(pixels, horizon)
+    if rng.random() < 0.5:
+        _blossoms(rng, pixels, row)
+    return Backdrop(pixels, horizon, ("bush", "tuft", "tuft", "fence", "rock"))
+
+
+def _blossoms(rng: np.random.Generator, pixels: np.ndarray, row: int) -> None:
+    """Paint small flowers into the grass below `row`, larger the nearer they are."""
+    height, width = pixels.shape[:2]
+    tints: tuple[Colour, ...] = ((236, 232, 224), (226, 150, 190), (170, 140, 214))
+    tint = tints[int(rng.integers(3))]
+    for depth in np.sort(rng.uniform(0.02, 1, int(rng.integers(30, 120))) ** 1.5):
+        centre = (int(rng.integers(width)), int(row + depth * (height - row)))
+        radius = max(round(float(0.011 * height * (0.3 + depth))), 1)
+        shade = float(rng.uniform(0.75, 1.05))
+        cv2.circle(pixels, centre, radius, tuple(shade * part for part in tint), -1)
+
+
+def savanna(rng: np.random.Generator, height: int, width: int) -> Backdrop:
+    """Dry grass under a wide sky, flat-topped trees far off."""
+    horizon = float(rng.uniform(0.3, 0.48))
+    row = int(horizon * height)
+    pixels = np.zeros((height, width, 3), dtype=np.float32)
+    pixels[:row] = sky(rng, row, width)
+    if rng.random() < 0.6:
+        _ridge(rng, pixels, row, rng.uniform(0.04, 0.12), Material((130, 134, 140), grain="cloud", contrast=0.05))
+    _ridge(rng, pixels, row, rng.uniform(0.01, 0.04), Material((104, 104, 62), grain="leaf", contrast=0.2))
+    for _ in range(int(rng.integers(0, 4))):
+        _acacia(rng, pixels, row, float(rng.uniform(0.08, 0.2)) * height)
+    dry: tuple[tuple[Colour, Colour], ...] = (
+        ((122, 100, 50), (216, 190, 118)),
+        ((140, 104, 60), (206, 164, 104)),
+        ((108, 104, 54), (190, 180, 106)),
+    )
+    low, high = dry[int(rng.integers(3))]
+    pixels[row:] = ground(rng, height - row, width, low, high, "fur" if rng.random() < 0.7 else "leaf")
+    return Backdrop(pixels, horizon, ("tuft", "tuft", "bush", "rock"))
+
+
+def _acacia(rng: np.random.Generator, pixels: np.ndarray, row: int, tall: float) -> None:
+    """Paint a flat-topped tree that stands on `row`."""
+    width = pixels.shape[1]
+    x = int(rng.integers(width))
+    top = int(row - tall)
+    cv2.line(pixels, (x, row), (x + int(0.1 * tall), top), (84, 68, 52), max(int(0.07 * tall), 1))
+    for _ in range(9):
+        centre = (int(x + rng.uniform(-0.7, 0.8) * tall), int(top + rng.uniform(-0.08, 0.12) * tall))
+        shade = float(rng.uniform(0.75, 1.15))
+        axes = (int(0.3 * tall), max(int(0.09 * tall), 1))
+        cv2.ellipse(pixels, centre, axes, 0, 0, 360, tuple(shade * part for part in (82, 92, 48)), -1)
 
 
 def lake(rng: np.random.Generator, height: int, width: int) -> Backdrop:
-    """Water with a bank in front."""
-    horizon = float(rng.uniform(0.24, 0.40))
+    """Water under the sky, hills behind, a bank in front."""
+    horizon = float(rng.uniform(0.34, 0.52))
     row = int(horizon * height)
-    shore = int(rng.uniform(0.62, 1.0) * height)
+    bank_row = float(rng.uniform(0.76, 0.9))
+    shore = int(bank_row * height)
     pixels = _open_country(rng, height, width, row)
-    pixels[row:] = ground(rng, height - row, width, (56, 84, 98), (168, 190, 200), "cloud", flat=5.0)
-    if shore < height - 4:
-        bank_ = ground(rng, height - shore, width, (120, 104, 76), (182, 166, 128), "leaf")
-        edge = np.clip((np.arange(height - shore)[:, None] - 5 - 4 * cut(rng, "cloud", 1, width, 2.0)) / 4, 0, 1)
-        pixels[shore:] += scaled(bank_ - pixels[shore:], edge)
-    return Backdrop(pixels, horizon)
+    waters: tuple[tuple[Colour, Colour], ...] = (
+        ((42, 84, 112), (128, 168, 192)),
+        ((44, 96, 104), (136, 178, 178)),
+        ((70, 92, 106), (164, 180, 190)),
+    )
+    low, high = waters[int(rng.integers(3))]
+    pixels[row:] = ground(rng, height - row, width, low, high, "cloud", flat=5.0)
+    sand = ((120, 104, 76), (196, 178, 138)) if rng.random() < 0.6 else ((58, 78, 36), (126, 146, 76))
+    bank_ = ground(rng, height - shore, width, *sand, "leaf")
+    edge = np.clip((np.arange(height - shore)[:, None] - 5 - 4 * cut(rng, "cloud", 1, width, 2.0)) / 4, 0, 1)
+    pixels[shore:] += scaled(bank_ - pixels[shore:], edge)
+    return Backdrop(pixels, horizon, ("rock", "tuft"), bank_row)
 
 
 def street(rng: np.random.Generator, height: int, width: int) -> Backdrop:
@@ -143,7 +202,7 @@ def street(rng: np.random.Generator, height: int, width: int) -> Backdrop:
         line = int(rng.uniform(0.72, 0.9) * height)
         dashes = (np.arange(width) + int(rng.integers(100))) % 110 < 65
         pixels[line : line + 5, dashes] = 0.4 * pixels[line : line + 5, dashes] + 125
-    return Backdrop(pixels, horizon)
+    return Backdrop(pixels, horizon, ("pole", "crate", "barrel", "bush"))
 
 
 def yard(rng: np.random.Generator, height: int, width: int) -> Backdrop:
@@ -162,11 +221,12 @@ def yard(rng: np.random.Generator, height: int, width: int) -> Backdrop:
     pixels[row:] = ground(
         rng, height - row, width, (112, 88, 62), (190, 162, 122), "leaf" if rng.random() < 0.5 else "cloud"
     )
-    return Backdrop(pixels, horizon)
+    return Backdrop(pixels, horizon, ("bush", "crate", "barrel", "bale", "fence", "tuft"))
 
 
 BACKDROPS: dict[str, Callable[[np.random.Generator, int, int], Backdrop]] = {
     "meadow": meadow,
+    "savanna": savanna,
     "lake": lake,
     "street": street,
     "yard": yard,

@@ -25,14 +25,12 @@ class Layer:
         material: what it is made of.
         relief: how far the rounding reaches in from the edge, in object units; 0 is flat.
         shade: brightness factor, e.g. 0.7 for legs on the far side.
-        telling: whether this part tells the class from its family's other classes.
     """
 
     outlines: Sequence[Polygon]
     material: Material
     relief: float = 0.1
     shade: float = 1.0
-    telling: bool = False
 
 
 Figure = list[Layer]
@@ -89,24 +87,20 @@ class Ownership:
 
     Attributes:
         owner: uint8 (H·2, W·2), the visible object's number, 0 for background and clutter.
-        telling: uint8 (H·2, W·2), the object's number where a part that tells its class is visible.
     """
 
     def __init__(self, canvas: tuple[int, int]) -> None:
         """Start with nothing on a `canvas` of (height, width) supersampled pixels."""
         self.owner = np.zeros(canvas, dtype=np.uint8)
-        self.telling = np.zeros(canvas, dtype=np.uint8)
 
     def cover(self, item: Stencilled, number: int = 0) -> None:
         """Let `item` hide what is under it; `number` 0 is clutter."""
         for cutout in item.cutouts:
-            chosen = cutout.inside.view(bool)
-            self.owner[cutout.rows, cutout.columns][chosen] = number
-            self.telling[cutout.rows, cutout.columns][chosen] = number if cutout.layer.telling else 0
+            self.owner[cutout.rows, cutout.columns][cutout.inside.view(bool)] = number
 
-    def visible(self, number: int) -> tuple[int, int]:
-        """Return how many pixels of an object, and of the parts that tell its class, are visible."""
-        return int(np.count_nonzero(self.owner == number)), int(np.count_nonzero(self.telling == number))
+    def visible(self, number: int) -> int:
+        """Return how many pixels of an object are visible."""
+        return int(np.count_nonzero(self.owner == number))
 
     def at_image_size(self, numbers: int) -> np.ndarray:
         """Return the object that covers most of each image pixel, uint8 (H, W); of equals the lowest number.

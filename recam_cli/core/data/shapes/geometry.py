@@ -23,6 +23,14 @@ def box(left: float, top: float, right: float, bottom: float) -> Polygon:
     return polygon([(left, top), (right, top), (right, bottom), (left, bottom)])
 
 
+def pane(left: float, top: float, right: float, bottom: float, corner: float = 0.05) -> Polygon:
+    """Return an upright rectangle whose corners are rounded off by `corner`."""
+    places = [(right - corner, bottom - corner), (left + corner, bottom - corner)]
+    places += [(left + corner, top + corner), (right - corner, top + corner)]
+    ring = corner * np.concatenate([_circle(16), _circle(16)[:1]])
+    return np.concatenate([ring[4 * i : 4 * i + 5] + np.array(place) for i, place in enumerate(places)])
+
+
 def ellipse(x: float, y: float, across: float, down: float, turn: float = 0.0, corners: int = 28) -> Polygon:
     """Return an ellipse with radii `across` and `down`, turned by `turn` radians."""
     flat = _circle(corners) * (across, down)

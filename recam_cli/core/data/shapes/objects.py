@@ -1,60 +1,58 @@
-"""The registry: which figure belongs to which class, and to which category of the pre-training."""
+"""The registry: which figure belongs to which class, where it is at home and with what it is often seen."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from recam_cli.core.data.shapes import animals, birds, clutter, quadrupeds, things, vehicles
+from recam_cli.core.data.shapes import animals, clutter, things
 from recam_cli.core.data.shapes.canvas import Figure
-from recam_cli.core.data.shapes.texture import Material
 
-Builder = Callable[[np.random.Generator, Material], Figure]
+Builder = Callable[[np.random.Generator], Figure]
+Place = Literal["ground", "water", "air", "sky"]
 
 
 @dataclass(frozen=True)
-class Family:
-    """Classes that share a body.
+class Kind:
+    """One class.
 
     Attributes:
-        name: for reading only.
-        skin: draws a coat, paint or plumage; every member of the family draws from the same.
-        members: figure by class name.
-        size: pixels per figure unit at a relative object size of 1, as a share of the image's height.
-        homes: backdrops on which the family is at home, see `backdrop.BACKDROPS`.
+        build: draws its figure.
+        size: height at a relative object size of 1, as a share of the image's height.
+        homes: backdrops it is seen on, see `backdrop.BACKDROPS`; the first is the usual one.
+        place: what it stands on; "air" is anywhere, "sky" above the horizon.
     """
 
-    name: str
-    skin: Callable[[np.random.Generator], Material]
-    members: dict[str, Builder]
+    build: Builder
     size: float
     homes: tuple[str, ...]
+    place: Place = "ground"
 
 
-FAMILIES: tuple[Family, ...] = (
-    Family(
-        "quadrupeds",
-        quadrupeds.coat,
-        {"horse": quadrupeds.horse, "cow": quadrupeds.cow, "deer": quadrupeds.deer},
-        0.44,
-        ("meadow", "yard"),
-    ),
-    Family(
-        "cars",
-        vehicles.lacquer,
-        {"taxi": vehicles.taxi, "patrol": vehicles.patrol, "pickup": vehicles.pickup},
-        0.38,
-        ("street",),
-    ),
-    Family("birds", birds.plumage, {"duck": birds.duck, "rooster": birds.rooster}, 0.46, ("lake", "yard")),
-)
-CLASSES: tuple[str, ...] = tuple(name for family in FAMILIES for name in family.members)
+KINDS: dict[str, Kind] = {
+    "sailboat": Kind(things.sailboat, 1.0, ("lake",), "water"),
+    "balloon": Kind(things.balloon, 0.95, ("lake", "meadow", "savanna"), "sky"),
+    "elephant": Kind(animals.elephant, 0.88, ("savanna", "meadow")),
+    "zebra": Kind(animals.zebra, 0.9, ("savanna", "meadow")),
+    "sunflower": Kind(things.sunflower, 1.05, ("meadow", "yard")),
+    "butterfly": Kind(animals.butterfly, 0.68, ("meadow", "yard"), "air"),
+    "bus": Kind(things.bus, 0.66, ("street", "meadow")),
+    "dog": Kind(animals.dog, 0.85, ("street", "yard", "meadow", "lake")),
+}
+CLASSES: tuple[str, ...] = tuple(KINDS)
 """The data set's classes; mask value k + 1 belongs to `CLASSES[k]`."""
-FAMILY_OF: dict[str, Family] = {name: family for family in FAMILIES for name in family.members}
+PAIRS: tuple[tuple[str, str], ...] = (
+    ("sailboat", "balloon"),
+    ("elephant", "zebra"),
+    ("sunflower", "butterfly"),
+    ("bus", "dog"),
+)
+"""Classes that mostly stand in one picture."""
 
-CLUTTER: dict[str, Callable[[np.random.Generator], Figure]] = {
+CLUTTER: dict[str, Builder] = {
     "bush": clutter.bush,
     "rock": clutter.rock,
     "tuft": clutter.tuft,
@@ -65,61 +63,3 @@ CLUTTER: dict[str, Callable[[np.random.Generator], Figure]] = {
     "pole": clutter.pole,
 }
 """Figures of no class: they stand around and in front of the objects."""
-
-
-def _relatives() -> dict[str, tuple[Callable[[np.random.Generator], Material], Builder]]:
-    """Return the categories that share a body plan with the classes, by name."""
-    walkers: tuple[Builder, ...] = (
-        animals.zebra,
-        animals.giraffe,
-        animals.sheep,
-        animals.goat,
-        animals.pig,
-        animals.dog,
-        animals.camel,
-        animals.elephant,
-    )
-    machines: tuple[Builder, ...] = (
-        vehicles.bus,
-        vehicles.lorry,
-        vehicles.tractor,
-        vehicles.bicycle,
-        vehicles.sailboat,
-        vehicles.steamboat,
-    )
-    fliers: tuple[Builder, ...] = (birds.swan, birds.heron, birds.owl, birds.parrot)
-    kinds = ((quadrupeds.coat, walkers), (vehicles.lacquer, machines), (birds.plumage, fliers))
-    return {build.__name__: (skin, build) for skin, builders in kinds for build in builders}
-
-
-_RELATIVES = _relatives()
-_THINGS: dict[str, Callable[[np.random.Generator], Figure]] = {
-    build.__name__: build
-    for build in (
-        things.tree,
-        things.flower,
-        things.mushroom,
-        things.cactus,
-        things.apple,
-        things.house,
-        things.bottle,
-        things.mug,
-        things.ball,
-        things.clock,
-        things.umbrella,
-        things.fish,
-        things.butterfly,
-        things.wheel,
-        things.leaf,
-    )
-}
-PRETRAIN_CATEGORIES: tuple[str, ...] = (*_RELATIVES, *_THINGS)
-"""Categories of the single-object pictures; none of `CLASSES` or `CLUTTER` is among them."""
-
-
-def category_figure(rng: np.random.Generator, name: str) -> Figure:
-    """Return a figure of the pre-training category `name`."""
-    if name in _THINGS:
-        return _THINGS[name](rng)
-    skin, build = _RELATIVES[name]
-    return build(rng, skin(rng))

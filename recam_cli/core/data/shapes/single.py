@@ -9,8 +9,8 @@ from functools import partial
 
 import numpy as np
 
-from recam_cli.core.data.shapes.objects import PRETRAIN_CATEGORIES
-from recam_cli.core.data.shapes.scene import single_object_scene
+from recam_cli.core.data.shapes.objects import CLASSES as PRETRAIN_CATEGORIES
+from recam_cli.core.data.shapes.scene import render_scene
 from recam_cli.core.data.shapes.spec import ShapesSpec
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.training.workers import made_ahead
@@ -73,7 +73,7 @@ def _draw(key: _Key) -> np.ndarray:
     seed, part, number, side = key
     category = number % len(PRETRAIN_CATEGORIES)
     rng = np.random.default_rng([seed, part, number])
-    return single_object_scene(rng, ShapesSpec(size=(side, side)), category)[0]
+    return render_scene(rng, ShapesSpec(size=(side, side)), [category])[0]
 
 
 def _draw_some(keys: Sequence[_Key], numbers: range) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from recam_cli.core.errors import UsageError
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Counts up whenever the same spec gives other pictures."""
 SMALLEST_SIDE = 64
 _LARGEST_SIDE = 1024
@@ -26,9 +26,9 @@ class ShapesSpec:
     """
 
     seed: int = 0
-    train: int = 240
-    val: int = 72
-    size: tuple[int, int] = (128, 160)
+    train: int = 160
+    val: int = 48
+    size: tuple[int, int] = (216, 288)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn.

@@ -12,7 +12,7 @@ import numpy as np
 Colour = tuple[float, float, float]
 """Red, green, blue, 0..255."""
 Grain = Literal["cloud", "fine", "fur", "leaf"]
-Pattern = Literal["plain", "patches", "spots", "stripes", "check", "brick", "planks"]
+Pattern = Literal["plain", "patches", "spots", "stripes", "hoops", "check", "brick", "planks"]
 
 BANK_SIDE = 512
 _BANK_SEED = 20220302  # one fixed library of materials; scenes cut pieces from it at places that their seed draws
@@ -153,8 +153,10 @@ def _marks(material: Material, rng: np.random.Generator, height: int, width: int
     if material.pattern == "spots":
         return _soft_step(cut(rng, "leaf", height, width, zoom=max(period / 8, 0.5)) - 0.2, 6)
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    if material.pattern == "stripes":
-        wave = columns / period * 2 * np.pi + 1.5 * cut(rng, "cloud", height, width)
+    if material.pattern in ("stripes", "hoops"):
+        wave = (columns if material.pattern == "stripes" else rows) / period * 2 * np.pi + 1.5 * cut(
+            rng, "cloud", height, width
+        )
         return _soft_step(np.sin(wave + rng.uniform(0, 6)), 5)
     if material.pattern == "check":
         return np.asarray((rows // period + columns // period) % 2, dtype=np.float32)

@@ -1,222 +1,174 @@
-"""Plants and things: further categories for pre-training."""
+"""Things and plants: sailing boat, balloon, bus and sunflower."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from recam_cli.core.data.shapes.canvas import Figure, Layer
-from recam_cli.core.data.shapes.clutter import BARK, IRON, WOOD, foliage
-from recam_cli.core.data.shapes.geometry import blob, box, ellipse, limb, polygon, ragged, ribbon, rounded
-from recam_cli.core.data.shapes.texture import Material
+from recam_cli.core.data.shapes.geometry import Points, Polygon, blob, box, ellipse, pane, polygon, ribbon, rounded
+from recam_cli.core.data.shapes.texture import Colour, Material
 
-_CREAM = Material((236, 226, 200), contrast=0.05, gloss=0.2)
-_BLACK = Material((28, 26, 28), contrast=0.08)
+_GLASS = Material((62, 80, 96), (150, 172, 188), "patches", "cloud", 0.05, gloss=0.5, period=2.0)
+_RUBBER = Material((34, 33, 34), contrast=0.12, bump=0.4)
+_STEEL = Material((150, 152, 155), grain="cloud", contrast=0.1, gloss=0.5)
+_LAMP = Material((250, 240, 200), contrast=0.02, gloss=0.8)
+_WOOD = Material((142, 98, 58), (92, 62, 38), "planks", "fur", 0.14, period=0.4)
+_WICKER = Material((150, 104, 58), (96, 62, 32), "check", "fur", 0.15, 0.4, period=0.16)
+_WHITE = Material((236, 234, 228), contrast=0.03, gloss=0.2)
+_LIVELY: tuple[Colour, ...] = (
+    (214, 42, 38),
+    (240, 180, 36),
+    (40, 92, 190),
+    (46, 150, 84),
+    (232, 112, 32),
+    (124, 62, 160),
+    (238, 234, 226),
+)
 
 
-def _bright(rng: np.random.Generator, gloss: float = 0.4) -> Material:
-    """Draw a lively colour."""
-    hue = rng.uniform(0, 6)
-    wheel = [float(np.clip(abs((hue + shift) % 6 - 3) - 1, 0, 1)) for shift in (0, 4, 2)]
-    strength = rng.uniform(120, 225)
-    red, green, blue = (strength * (0.2 + 0.8 * part) for part in wheel)
-    return Material((red, green, blue), contrast=0.05, gloss=gloss)
+def _lively(rng: np.random.Generator, count: int) -> list[Material]:
+    """Draw `count` different lively colours."""
+    chosen = rng.choice(len(_LIVELY), count, replace=False)
+    return [Material(_LIVELY[int(index)], grain="cloud", contrast=0.05, gloss=0.25) for index in chosen]
 
 
-def tree(rng: np.random.Generator) -> Figure:
-    """A tree: trunk and crown."""
-    crown = [ragged(rng, rng.uniform(-0.35, 0.35), -rng.uniform(1.1, 1.7), 0.42, 0.36, 0.2) for _ in range(6)]
+def sailboat(rng: np.random.Generator) -> Figure:
+    """A sailing boat under mainsail and jib."""
+    sheets: tuple[Colour, ...] = ((240, 236, 224), (240, 236, 224), (232, 220, 190), (204, 78, 52))
+    cloth = Material(sheets[int(rng.integers(4))], grain="cloud", contrast=0.04)
+    jib = cloth if rng.random() < 0.6 else _lively(rng, 1)[0]
+    belly = float(rng.uniform(0.02, 0.12))
+    main = _sail([(-0.02, -1.86), (-0.02, -0.42), (-0.92, -0.46)], belly)
+    fore = _sail([(0.06, -1.66), (0.9, -0.46), (0.1, -0.48)], belly)
+    seams = [ribbon([(-0.02, y), (-0.02 - 0.6 * (1.86 + y), y - 0.01)], 0.007, 0.007) for y in (-0.75, -1.05, -1.35)]
+    paint = _lively(rng, 1)[0]
+    hull: Points = [(-1.0, -0.36), (1.16, -0.42), (0.86, -0.04), (0.72, 0.02), (-0.76, 0.02), (-0.92, -0.08)]
     return [
-        Layer(limb([(0, 0), (rng.uniform(-0.05, 0.05), -1.1)], [0.11, 0.07]), BARK, 0.08),
-        Layer(crown, foliage(rng), 0.3),
+        Layer([main], cloth, 0.35),
+        Layer(seams, cloth, 0.0, shade=0.8),
+        Layer([fore], jib, 0.3, shade=0.94),
+        Layer([box(-0.03, -1.95, 0.03, -0.3), box(-0.92, -0.44, 0.0, -0.4)], _WOOD, 0.02),
+        Layer([rounded([(-0.4, -0.34), (-0.36, -0.5), (0.34, -0.5), (0.5, -0.36)], 1)], _WHITE, 0.06),
+        Layer([ellipse(x, -0.43, 0.055, 0.035) for x in (-0.2, 0.02, 0.24)], _GLASS, 0.01),
+        Layer([rounded(hull, 1)], paint, 0.16),
+        Layer([polygon([(-0.99, -0.35), (1.12, -0.41), (1.06, -0.32), (-0.96, -0.27)])], _WHITE, 0.02),
     ]
 
 
-def flower(rng: np.random.Generator) -> Figure:
-    """A flower with petals around a disc."""
-    angles = np.linspace(0, 2 * np.pi, int(rng.integers(6, 10)), endpoint=False)
-    petals = [ellipse(0.27 * np.cos(a), -0.9 + 0.27 * np.sin(a), 0.19, 0.09, float(a)) for a in angles]
-    stem = ribbon([(0, 0), (0.06, -0.4), (0, -0.9)], 0.03, 0.025)
-    leaf_ = ribbon([(0.03, -0.3), (0.2, -0.42), (0.36, -0.4)], 0.01, 0.01, 0.07)
+def _sail(corners: Points, belly: float) -> Polygon:
+    """Return a sail through three corners whose sides bulge."""
+    knots = polygon(corners)
+    middle = knots.mean(axis=0)
+    sides = []
+    for start, end in zip(knots, np.roll(knots, -1, axis=0), strict=True):
+        along = np.linspace(0, 1, 8, endpoint=False)[:, None]
+        outward = (start + end) / 2 - middle
+        sides.append(start + along * (end - start) + belly * 4 * along * (1 - along) * outward / np.hypot(*outward))
+    return np.concatenate(sides)
+
+
+def balloon(rng: np.random.Generator) -> Figure:
+    """A hot-air balloon: an envelope of coloured gores above a wicker basket."""
+    paints = _lively(rng, int(rng.integers(2, 4)))
+    profile: Points = [
+        (0, -2.1),
+        (0.42, -2.02),
+        (0.72, -1.72),
+        (0.76, -1.36),
+        (0.6, -0.98),
+        (0.34, -0.66),
+        (0.17, -0.5),
+        (-0.17, -0.5),
+        (-0.34, -0.66),
+        (-0.6, -0.98),
+        (-0.76, -1.36),
+        (-0.72, -1.72),
+        (-0.42, -2.02),
+    ]
+    envelope = blob(profile)
+    gores = [
+        Layer([envelope * (share, 1.0)], paints[number % len(paints)], 0.55 * share + 0.05)
+        for number, share in enumerate((1.0, 0.82, 0.56, 0.22))
+    ]
+    belt = [ribbon([(-w, y), (0, y + 0.06), (w, y)], 0.05, 0.05) for y, w in ((-1.5, 0.72),)]
+    ropes = [ribbon([(x, -0.5), (0.75 * x, -0.22)], 0.012, 0.012) for x in (-0.15, -0.05, 0.05, 0.15)]
+    trim = [Layer(belt, paints[-1], 0.0, shade=0.95)] if rng.random() < 0.4 else []
     return [
-        Layer([stem, leaf_], foliage(rng), 0.02),
-        Layer(petals, _bright(rng), 0.07),
-        Layer([ellipse(0, -0.9, 0.14, 0.14)], Material((200, 150, 40), grain="leaf", bump=1.0), 0.08),
+        Layer(ropes, _RUBBER, 0.0),
+        *gores,
+        *trim,
+        Layer([rounded([(-0.17, -0.5), (-0.12, -0.42), (0.12, -0.42), (0.17, -0.5)], 1)], paints[0], 0.04, shade=0.6),
+        Layer([rounded([(-0.15, -0.25), (-0.12, 0.0), (0.12, 0.0), (0.15, -0.25)], 1)], _WICKER, 0.08),
+        Layer([box(-0.16, -0.27, 0.16, -0.23)], _WOOD.but(pattern="plain"), 0.02),
     ]
 
 
-def mushroom(rng: np.random.Generator) -> Figure:
-    """A mushroom with a spotted cap."""
-    cap = blob([(-0.55, -0.52), (-0.4, -0.85), (0, -1.0), (0.4, -0.85), (0.55, -0.52), (0, -0.46)])
-    spotted = _bright(rng).but(pattern="spots", second=(240, 234, 220), period=0.3)
-    return [
-        Layer([rounded([(-0.16, -0.55), (-0.22, 0), (0.22, 0), (0.16, -0.55)])], _CREAM, 0.14),
-        Layer([cap], spotted, 0.25),
-    ]
-
-
-def cactus(rng: np.random.Generator) -> Figure:
-    """A cactus with two arms."""
-    ribbed = Material((84, 128, 72), (56, 94, 52), "stripes", "fine", 0.08, 0.3, 0.0, 0.06)
-    arms = [
-        *limb([(0, -0.5), (0.38, -0.55), (0.38, -0.95)], [0.09, 0.09, 0.08]),
-        *limb([(0, -0.35), (-0.36, -0.4), (-0.36, -0.75)], [0.09] * 3),
-    ]
-    return [Layer([*limb([(0, 0), (0, -1.15)], [0.16, 0.15]), *arms], ribbed, 0.14)]
-
-
-def apple(rng: np.random.Generator) -> Figure:
-    """An apple with stalk and leaf."""
-    flesh = blob(
-        [
-            (0, -0.78),
-            (0.3, -0.86),
-            (0.48, -0.5),
-            (0.26, -0.03),
-            (0, -0.06),
-            (-0.26, -0.03),
-            (-0.48, -0.5),
-            (-0.3, -0.86),
-        ]
+def bus(rng: np.random.Generator) -> Figure:
+    """A bus that drives to the right: a long body, a row of windows, door, wheels."""
+    paints: tuple[Colour, ...] = ((240, 176, 24), (240, 176, 24), (196, 36, 34), (40, 98, 170), (54, 128, 84))
+    paint = Material(paints[int(rng.integers(5))], grain="cloud", contrast=0.05, bump=0.3, gloss=0.5)
+    hull = rounded(
+        [(-1.32, -0.16), (-1.33, -1.08), (-1.24, -1.15), (1.14, -1.15), (1.28, -1.05), (1.36, -0.5), (1.36, -0.16)], 1
     )
-    skin = Material((186, 44, 38), (206, 180, 70), "patches", contrast=0.06, gloss=0.6, period=0.8)
+    panes = [pane(x, -0.98, x + 0.32, -0.62) for x in np.arange(-1.23, 0.5, 0.37)]
+    front = polygon([(1.09, -0.56), (1.09, -0.98), (1.24, -0.98), (1.31, -0.56)])
+    door = [pane(x, -0.98, x + 0.16, -0.2, 0.03) for x in (0.68, 0.86)]
+    stripes = [box(-1.31, y, 0.62, y + 0.035) for y in (-0.52, -0.36)]
+    band = _RUBBER if rng.random() < 0.6 else _WHITE
     return [
-        Layer([flesh], skin, 0.4),
-        Layer([ribbon([(0, -0.76), (0.04, -0.98)], 0.03, 0.025)], BARK, 0.02),
-        Layer([ribbon([(0.04, -0.9), (0.2, -1.02), (0.36, -0.98)], 0.01, 0.01, 0.08)], foliage(rng), 0.04),
+        Layer([box(-1.35, -0.26, 1.39, -0.15)], _RUBBER, 0.03),
+        Layer([hull], paint, 0.14),
+        Layer([box(-1.24, -1.13, 1.1, -1.09)], paint, 0.0, shade=1.25),
+        Layer(stripes, band, 0.0),
+        Layer([*panes, front], _GLASS, 0.03),
+        Layer([box(0.65, -1.01, 1.04, -0.19)], paint, 0.02, shade=0.6),
+        Layer(door, _GLASS, 0.02),
+        Layer([ellipse(1.29, -0.34, 0.05, 0.065)], _LAMP, 0.03),
+        Layer([box(-1.33, -0.44, -1.27, -0.3)], Material((190, 26, 24), gloss=0.6), 0.02),
+        *_wheels((-0.78, 0.42), 0.21),
     ]
 
 
-def house(rng: np.random.Generator) -> Figure:
-    """A house: walls, roof, door and windows."""
-    wall = Material((176, 104, 80), (206, 198, 186), "brick", contrast=0.08, period=0.08)
-    if rng.random() < 0.5:
-        wall = Material((222, 212, 190), grain="cloud", contrast=0.05)
-    roof = Material((134, 62, 46), (96, 44, 34), "brick", "fine", 0.1, period=0.15)
-    panes = [box(x, -0.62, x + 0.24, -0.36) for x in (-0.52, 0.28)]
-    glass = Material((80, 98, 116), contrast=0.05, gloss=0.4)
+def _wheels(places: tuple[float, ...], radius: float) -> Figure:
     return [
-        Layer([box(-0.66, -0.8, 0.66, 0)], wall, 0.03),
-        Layer([polygon([(-0.82, -0.76), (-0.45, -1.3), (0.45, -1.3), (0.82, -0.76)])], roof, 0.04),
-        Layer(panes, glass, 0.02),
-        Layer([box(-0.12, -0.5, 0.13, 0)], WOOD, 0.03),
+        Layer([ellipse(x, -radius, radius * 1.2, radius * 1.2) for x in places], _RUBBER, 0.0, shade=0.5),
+        Layer([ellipse(x, -radius, radius, radius) for x in places], _RUBBER, 0.06),
+        Layer([ellipse(x, -radius, radius * 0.58, radius * 0.58) for x in places], _STEEL, 0.05),
+        Layer([ellipse(x, -radius, radius * 0.2, radius * 0.2) for x in places], _RUBBER, 0.0),
     ]
 
 
-def bottle(rng: np.random.Generator) -> Figure:
-    """A bottle with a label."""
-    glass = rounded(
-        [
-            (-0.24, 0),
-            (-0.24, -0.8),
-            (-0.08, -1.0),
-            (-0.08, -1.35),
-            (0.08, -1.35),
-            (0.08, -1.0),
-            (0.24, -0.8),
-            (0.24, 0),
-        ],
-        2,
-    )
+def sunflower(rng: np.random.Generator) -> Figure:
+    """A sunflower: two rings of pointed petals around a dark disc, stalk and leaves."""
+    yellow = Material((244, 188, 24), grain="fur", contrast=0.08, bump=0.2)
+    green = Material((76, 122, 44), grain="fur", contrast=0.12, bump=0.3)
+    seeds = Material((96, 58, 26), (44, 26, 16), "spots", "leaf", 0.25, 1.2, period=0.06)
+    height, lean = float(rng.uniform(1.0, 1.25)), float(rng.uniform(-0.12, 0.12))
+    stem = ribbon([(0, 0), (lean / 2, -height / 2), (lean, -height)], 0.055, 0.045)
+    leaves = [_leaf(0.02, -0.12, 0.62, -0.42), _leaf(-0.02, -0.24, -0.6, -0.5)]
+    tilt = float(rng.uniform(0.85, 1.0))
+    rings = [_petals(rng, lean, -height, 0.56, tilt, 17), _petals(rng, lean, -height, 0.47, tilt, 15)]
     return [
-        Layer([glass], _bright(rng, 0.9), 0.2),
-        Layer([box(-0.235, -0.6, 0.235, -0.25)], _CREAM, 0.15),
-        Layer([box(-0.09, -1.4, 0.09, -1.28)], _BLACK, 0.04),
+        Layer([stem], green, 0.05),
+        Layer(leaves, green, 0.08),
+        Layer([ribbon([(0.05, -0.13), (0.35, -0.28), (0.58, -0.4)], 0.012, 0.005)], green, 0.0, shade=1.3),
+        Layer(rings[0], yellow, 0.05, shade=0.82),
+        Layer(rings[1], yellow, 0.05),
+        Layer([ellipse(lean, -height, 0.26, 0.26 * tilt)], seeds, 0.1),
+        Layer([ellipse(lean, -height, 0.12, 0.12 * tilt)], seeds, 0.06, shade=0.65),
     ]
 
 
-def mug(rng: np.random.Generator) -> Figure:
-    """A mug with a handle."""
-    handle = ribbon([(0.32, -0.7), (0.62, -0.66), (0.6, -0.25), (0.32, -0.2)], 0.06, 0.06)
-    paint = _bright(rng, 0.7)
-    return [
-        Layer([handle], paint, 0.05),
-        Layer([rounded([(-0.36, 0), (-0.38, -0.88), (0.38, -0.88), (0.36, 0)], 1)], paint, 0.34),
-        Layer([ellipse(0, -0.84, 0.35, 0.09)], _BLACK.but(colour=(90, 58, 40)), 0.02),
-    ]
+def _petals(rng: np.random.Generator, x: float, y: float, reach: float, tilt: float, count: int) -> list[Polygon]:
+    angles = np.linspace(0, 2 * np.pi, count, endpoint=False) + rng.uniform(0, 1) + rng.uniform(-0.06, 0.06, count)
+    petals = []
+    for angle, long in zip(angles, reach * rng.uniform(0.9, 1.06, count), strict=True):
+        along = np.array([np.cos(angle), np.sin(angle) * tilt])
+        across = np.array([-np.sin(angle), np.cos(angle) * tilt]) * 0.2 * reach
+        shape = [0.16 * along, 0.62 * long * along + across, long * along, 0.62 * long * along - across]
+        petals.append(blob([(float(px) + x, float(py) + y) for px, py in shape], steps=4))
+    return petals
 
 
-def ball(rng: np.random.Generator) -> Figure:
-    """A ball with coloured panels."""
-    paint = _bright(rng, 0.6).but(pattern="stripes", second=(238, 234, 226), period=0.45)
-    return [Layer([ellipse(0, -0.5, 0.5, 0.5)], paint, 0.48)]
-
-
-def clock(rng: np.random.Generator) -> Figure:
-    """A clock face with two hands."""
-    a, b = rng.uniform(0, 2 * np.pi, 2)
-    hands = [
-        *limb([(0, -0.55), (0.34 * float(np.cos(a)), -0.55 + 0.34 * float(np.sin(a)))], [0.03, 0.02]),
-        *limb([(0, -0.55), (0.22 * float(np.cos(b)), -0.55 + 0.22 * float(np.sin(b)))], [0.035, 0.03]),
-    ]
-    marks = [
-        ellipse(0.4 * np.cos(t), -0.55 + 0.4 * np.sin(t), 0.03, 0.03)
-        for t in np.linspace(0, 2 * np.pi, 12, endpoint=False)
-    ]
-    return [
-        Layer([ellipse(0, -0.55, 0.56, 0.56)], _bright(rng), 0.08),
-        Layer([ellipse(0, -0.55, 0.47, 0.47)], _CREAM, 0.03),
-        Layer([*marks, *hands], _BLACK, 0.0),
-    ]
-
-
-def umbrella(rng: np.random.Generator) -> Figure:
-    """An open umbrella."""
-    hem = [(x, -0.72 + 0.07 * (i % 2)) for i, x in enumerate(np.linspace(0.7, -0.7, 9))]
-    cloth = _bright(rng).but(pattern="stripes", second=(236, 230, 220), period=0.4)
-    return [
-        Layer([ribbon([(0, -1.0), (0, -0.1), (0.1, -0.02), (0.17, -0.1)], 0.025, 0.025)], BARK, 0.02),
-        Layer([blob([(-0.6, -0.98), (0, -1.3), (0.6, -0.98), *hem])], cloth, 0.25),
-    ]
-
-
-def fish(rng: np.random.Generator) -> Figure:
-    """A fish with tail and fins."""
-    scales = _bright(rng).but(grain="leaf", contrast=0.16, bump=0.8, pattern="patches", second=(226, 214, 190))
-    trunk = blob([(0.7, -0.4), (0.3, -0.66), (-0.3, -0.56), (-0.55, -0.4), (-0.3, -0.22), (0.3, -0.14)])
-    fins = [
-        polygon([(-0.45, -0.4), (-0.85, -0.7), (-0.74, -0.4), (-0.85, -0.08)]),
-        polygon([(0.25, -0.6), (-0.1, -0.84), (-0.2, -0.55)]),
-    ]
-    return [
-        Layer(fins, scales, 0.05, 0.8),
-        Layer([trunk], scales, 0.22),
-        Layer([ellipse(0.45, -0.45, 0.06, 0.06)], _CREAM, 0.02),
-        Layer([ellipse(0.46, -0.45, 0.03, 0.03)], _BLACK, 0.0),
-    ]
-
-
-def butterfly(rng: np.random.Generator) -> Figure:
-    """A butterfly with spread wings."""
-    wing = _bright(rng).but(pattern="spots", second=(30, 26, 26), grain="cloud", period=0.25)
-    upper = [blob([(0, -0.55), (s * 0.3, -1.0), (s * 0.72, -0.95), (s * 0.6, -0.55)]) for s in (-1, 1)]
-    lower = [blob([(0, -0.5), (s * 0.5, -0.52), (s * 0.52, -0.1), (s * 0.2, -0.08)]) for s in (-1, 1)]
-    return [Layer([*lower, *upper], wing, 0.06), Layer([ellipse(0, -0.5, 0.055, 0.36)], _BLACK, 0.05)]
-
-
-def wheel(rng: np.random.Generator) -> Figure:
-    """A single spoked wheel."""
-    spokes = [
-        part
-        for a in np.arange(0, np.pi, np.pi / 4)
-        for part in limb(
-            [
-                (-0.4 * float(np.cos(a)), -0.5 - 0.4 * float(np.sin(a))),
-                (0.4 * float(np.cos(a)), -0.5 + 0.4 * float(np.sin(a))),
-            ],
-            [0.04, 0.04],
-        )
-    ]
-    return [
-        Layer([ellipse(0, -0.5, 0.5, 0.5)], _BLACK, 0.1),
-        Layer([ellipse(0, -0.5, 0.38, 0.38)], _BLACK, 0.0, 0.5),
-        Layer([*spokes, ellipse(0, -0.5, 0.1, 0.1)], IRON.but(colour=(180, 180, 178)), 0.04),
-    ]
-
-
-def leaf(rng: np.random.Generator) -> Figure:
-    """A single broad leaf with veins."""
-    blade = blob([(0, -1.1), (0.34, -0.75), (0.38, -0.4), (0, -0.1), (-0.38, -0.4), (-0.34, -0.75)])
-    veins = [ribbon([(0, 0), (0, -1.05)], 0.025, 0.008)]
-    veins += [ribbon([(0, y), (s * 0.27, y - 0.14)], 0.012, 0.006) for y in (-0.3, -0.5, -0.7) for s in (-1, 1)]
-    green = foliage(rng).but(contrast=0.10, bump=0.6)
-    return [Layer([blade], green, 0.1), Layer(veins, green, 0.0, 1.5)]
+def _leaf(x: float, y: float, tip_x: float, tip_y: float) -> Polygon:
+    return ribbon([(x, y), ((x + tip_x) / 2, (y + tip_y) / 2 - 0.03), (tip_x, tip_y)], 0.03, 0.008, 0.15)

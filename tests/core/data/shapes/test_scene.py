@@ -3,16 +3,11 @@
 import numpy as np
 import pytest
 
-from recam_cli.core.data.shapes import (
-    CLASSES,
-    PRETRAIN_CATEGORIES,
-    ShapesSpec,
-    render_scene,
-    single_object_scene,
-)
-from recam_cli.core.data.shapes.canvas import Ownership, Stencilled
+from recam_cli.core.data.shapes import CLASSES, ShapesSpec, render_scene
+from recam_cli.core.data.shapes.backdrop import BACKDROPS
+from recam_cli.core.data.shapes.canvas import Canvas, Light, Stencilled, extent
 from recam_cli.core.data.shapes.geometry import Pose
-from recam_cli.core.data.shapes.objects import CLUTTER, FAMILY_OF
+from recam_cli.core.data.shapes.objects import CLUTTER, KINDS, PAIRS
 from recam_cli.core.data.shapes.scene import MIN_VISIBLE_PIXELS, draw_labels
 from recam_cli.core.errors import UsageError
 
@@ -55,25 +50,51 @@ def test_pictures_are_neither_flat_nor_clipped():
         assert ((image == 0) | (image == 255)).mean() < 0.25
 
 
-def test_half_the_pictures_have_several_labels_and_families_meet():
+def test_the_classes_of_a_pair_mostly_meet_but_each_is_often_seen_without_the_other():
     rng = np.random.default_rng(0)
-    drawn = [draw_labels(rng) for _ in range(600)]
-    several = [labels for labels in drawn if len(labels) > 1]
-    together = [len({FAMILY_OF[CLASSES[label]].name for label in labels}) < len(labels) for labels in several]
-    assert 0.4 < len(several) / len(drawn) < 0.6
-    assert np.mean(together) > 0.6
-    counts = np.bincount([label for labels in drawn for label in labels], minlength=len(CLASSES))
-    assert counts.min() > 0.6 * counts.mean()
+    drawn = [{CLASSES[label] for label in draw_labels(rng)} for _ in range(2000)]
+    for pair in PAIRS:
+        for name, partner in (pair, pair[::-1]):
+            shown = [names for names in drawn if name in names]
+            assert 0.5 < np.mean([partner in names for names in shown]) < 0.75
+            assert len(shown) > 0.6 * 2 * len(drawn) / len(CLASSES)
+    assert {len(names) for names in drawn} == {1, 2, 3}
+    assert sorted(name for pair in PAIRS for name in pair) == sorted(CLASSES)
+
+
+def test_every_pair_has_a_backdrop_on_which_both_are_seen_and_all_backdrops_and_clutter_exist():
+    for first, second in PAIRS:
+        assert set(KINDS[first].homes) & set(KINDS[second].homes)
+    assert {home for kind in KINDS.values() for home in kind.homes} == set(BACKDROPS)
+    for draw in BACKDROPS.values():
+        stage = draw(np.random.default_rng(0), 96, 128)
+        assert stage.pixels.shape == (96, 128, 3)
+        assert 0 < stage.horizon < stage.shore <= 1
+        assert set(stage.clutter) <= set(CLUTTER)
+
+
+@pytest.mark.parametrize("home", sorted({home for kind in KINDS.values() for home in kind.homes}))
+def test_no_backdrop_gives_a_class_away(home):
+    assert sum(home in kind.homes for kind in KINDS.values()) >= 2
+
+
+@pytest.mark.parametrize("label", range(len(CLASSES)))
+def test_a_lone_object_is_neither_lost_in_the_picture_nor_fills_it(label):
+    shares = [(render_scene(np.random.default_rng(seed), SMALL, [label])[1] > 0).mean() for seed in range(12)]
+    assert min(shares) > 0.02
+    assert 0.08 < np.median(shares) < 0.5
+    assert max(shares) < 0.7
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_the_parts_that_tell_a_class_are_a_small_share_of_it(name):
-    family, rng = FAMILY_OF[name], np.random.default_rng(5)
-    ownership = Ownership((256, 320))
-    figure = family.members[name](rng, family.skin(rng))
-    ownership.cover(Stencilled(figure, Pose(160, 230, 100), (256, 320)), 1)
-    pixels, telling = ownership.visible(1)
-    assert 0.02 < telling / pixels < 0.30
+def test_a_figure_stands_on_its_feet_and_hides_all_of_what_is_behind_its_body(name):
+    figure = KINDS[name].build(np.random.default_rng(5))
+    left, top, right, bottom = extent(figure)
+    assert -0.05 < bottom < 0.1 < -top
+    assert left < 0 < right
+    canvas = Canvas(np.zeros((256, 320, 3), np.float32), Light((0.0, -0.6, 0.8), 0.5))
+    canvas.paint(Stencilled(figure, Pose(160, 230, 80), (256, 320)), np.random.default_rng(0))
+    assert (canvas.pixels.max(axis=2) > 0).mean() > 0.04
 
 
 def test_labels_that_cannot_be_made_to_fit_are_refused(monkeypatch):
@@ -81,25 +102,6 @@ def test_labels_that_cannot_be_made_to_fit_are_refused(monkeypatch):
     monkeypatch.setattr("recam_cli.core.data.shapes.scene._TRIES", 2)
     with pytest.raises(UsageError, match="Choose a larger image size"):
         render_scene(np.random.default_rng(0), SMALL)
-
-
-@pytest.mark.parametrize("category", range(len(PRETRAIN_CATEGORIES)))
-def test_every_pretraining_category_is_drawn_the_same_from_the_same_seed(category):
-    first, chosen = single_object_scene(np.random.default_rng(category), SMALL, category)
-    again, _ = single_object_scene(np.random.default_rng(category), SMALL, category)
-    np.testing.assert_array_equal(first, again)
-    assert chosen == category
-    assert first.shape == (64, 80, 3)
-
-
-def test_pretraining_shows_none_of_the_classes_and_no_clutter_as_category():
-    assert not set(PRETRAIN_CATEGORIES) & (set(CLASSES) | set(CLUTTER))
-    assert len(set(PRETRAIN_CATEGORIES)) == len(PRETRAIN_CATEGORIES) >= 24
-
-
-def test_pretraining_draws_a_category_when_none_is_given():
-    drawn = {single_object_scene(np.random.default_rng(seed), SMALL)[1] for seed in range(12)}
-    assert len(drawn) > 4
 
 
 @pytest.mark.parametrize("values", [{"seed": -1}, {"train": 0}, {"val": 0}, {"size": (32, 160)}, {"size": (128, 4000)}])
