@@ -9,12 +9,12 @@ from recam_cli.terminal import print_line, print_table
 
 def _execute(call: Call) -> None:
     from recam_cli.core.runs.run import Run
-    from recam_cli.stages import resuming, train_cls
+    from recam_cli.stages import classifier_phases, resuming, train_cls
 
     run, begun = None, {}
     if call.values["resume"]:
-        run = resuming.require_begun(Run.open(call.run_path), train_cls.STAGE)
-        begun = resuming.begun_settings(run, [train_cls.STAGE])
+        run = resuming.require_begun(Run.open(call.run_path), classifier_phases.STAGE)
+        begun = resuming.begun_settings(run, [classifier_phases.STAGE])
     resolved = call.resolve(TrainClsSettings, run=run, begun=begun)
     path = run.path if run is not None else call.run_path
     result = train_cls.run(resolved, path, call.reporter, preset=call.values.get("preset") or "auto")

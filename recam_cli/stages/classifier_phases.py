@@ -40,8 +40,8 @@ LEARNED = "learned"
 """Metric: by class, what `judge` says of it."""
 _TITLES = {PROBE: "Probe", CAM: "CAM", RECAM: "ReCAM"}
 _SCORING_BATCH = 8
-STEPS_PER_CLASS = 12
-"""Where epochs are not given: with batches of 8, each class's share of phase 1 is about a hundred views."""
+STEPS_PER_CLASS = 10
+"""Where epochs are not given: with batches of 8, each class's share of phase 1 is 80 views."""
 MOST_EPOCHS = 12
 """Then: beyond a dozen passes over few photographs these are only remembered."""
 

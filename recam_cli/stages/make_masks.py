@@ -9,11 +9,12 @@ from typing import Any
 from recam_cli.core.cams.store import read_seed_of
 from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.data.samples import ImageSet, Sample
-from recam_cli.core.errors import RunError, UsageError
+from recam_cli.core.errors import DataError, RunError, UsageError
 from recam_cli.core.masks import confidence_index
 from recam_cli.core.masks.confidence import FOLDER as CONFIDENCE
 from recam_cli.core.masks.crf import check_backend, resolve_backend
 from recam_cli.core.masks.job import MaskJob, MaskTally, Summary, refinement_of
+from recam_cli.core.masks.pool import run_over
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.classes import require_classes
 from recam_cli.core.runs.files import write_text
@@ -34,6 +35,7 @@ from recam_cli.stages.mask_work import (
     Threshold,
     crf_device,
     parse_threshold,
+    worker_count,
 )
 
 STAGE = "make-masks"
@@ -267,12 +269,46 @@ def _content_of_seeds(run: Run, suffix: str, images: ImageSet, seeds: Path) -> s
 def _choose(given: float | None, work: MaskWork) -> Threshold:
     if given is not None:
         return Threshold(given, "given", "given as --threshold")
+    if work.settings.refine != "none":
+        chosen = _most_stable(work)
+        work.reporter.info(f"Threshold {chosen.value:.3f}: {chosen.how}")
+        return chosen
     from recam_cli.core.masks.threshold import choose_threshold
 
     with work.reporter.track("Choosing the threshold", len(work.images)) as progress:
         choice = choose_threshold(work.seeds_in(work.seeds, progress))
     work.reporter.info(f"Threshold {choice.value:.3f}: {choice.how}")
     return Threshold(float(choice.value), "label-free", choice.how)
+
+
+def _most_stable(work: MaskWork) -> Threshold:
+    """Return the threshold at which refined masks change least.
+
+    Raises:
+        DataError: no image of the split has a label, or one cannot be read.
+    """
+    from recam_cli.core.masks.stability import most_stable, spread_sample
+    from recam_cli.core.masks.stability_job import StabilityJob
+
+    labelled = [sample for sample in work.images if sample.labels]
+    if not labelled:
+        raise DataError(
+            "no threshold can be chosen: no image of the split has a labelled class",
+            remedy="Give labels, or a --threshold",
+        )
+    sample = [labelled[place] for place in spread_sample(len(labelled))]
+    ious: dict[str, Any] = {}
+    with work.reporter.track("Choosing the threshold", len(sample)) as progress:
+
+        def take(one: Sample, found: Any) -> None:
+            ious[one.id] = found
+            progress.advance(1)
+
+        job = StabilityJob(work.seeds, work.settings.max_pixels)
+        run_over(job, sample, take, workers=worker_count(work.settings.workers, len(sample)), name_of=lambda s: s.id)
+    stable = most_stable([ious[one.id] for one in sample])
+    how = f"where masks of {len(sample)} images change least with it ({stable.value:.2f}), without ground truth"
+    return Threshold(stable.threshold, "label-free", how)
 
 
 def _job(work: MaskWork, seeds: Path, threshold: float) -> MaskJob:

@@ -64,7 +64,7 @@ class Looks:
         read = read_batches(images, _BATCH, max_pixels=self.max_pixels, workers=self.workers, longest=max(self.sides))
         for batch in read:
             for side in self.sides:
-                size = size_at(*batch.images[0].shape[:2], side)
+                size = size_at(batch.images[0].shape[0], batch.images[0].shape[1], side)
                 pixels = torch.stack([to_tensor(resized(image, size)) for image in batch.images]).to(device)
                 views = torch.cat([pixels, pixels.flip(3)])
                 if device.type == "cpu":

@@ -96,14 +96,14 @@ def fit_reactivated(features: np.ndarray, classes: np.ndarray, weights: np.ndarr
         ridge: as of `fit_rows`.
 
     Returns:
-        float32 (K, C).
+        float32 (K, C), for features as they come: the mean length is folded back.
 
     Raises:
         TrainingError: the features are not finite.
     """
-    length = np.linalg.norm(features, axis=1, keepdims=True)
+    length = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), _SMALLEST)
     hot = np.eye(count, dtype=np.float32)[classes]
-    return _fitted(features / np.maximum(length, _SMALLEST), hot, weights, ridge, exclusive=True)
+    return _fitted(features / length, hot, weights, ridge, exclusive=True) / float(length.mean())
 
 
 def choose_ridge(views: Views, folds: np.ndarray, ridges: Sequence[float] = RIDGES) -> RidgeChoice:
