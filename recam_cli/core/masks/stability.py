@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
+import cv2
 import numpy as np
 
-from recam_cli.core.cams.store import Seed
+from recam_cli.core.cams.store import STRIDE, Seed
 from recam_cli.core.data.samples import BACKGROUND
 from recam_cli.core.data.sizes import size_at
 from recam_cli.core.data.transforms import resized
@@ -71,13 +73,12 @@ def neighbour_ious(image: np.ndarray, seed: Seed, thresholds: Sequence[float] = 
     size = size_at(image.shape[0], image.shape[1], SIDE)
     small = Seed(seed.classes, _on_grid(seed.maps, size), size)
     masks = SeedRefiner(resized(image, size), small, HOW).masks(thresholds)
-    return np.array([_alike(a, b) for a, b in zip(masks, masks[1:], strict=False)])
+    return np.array([_alike(a, b) for a, b in pairwise(masks)])
 
 
 def _on_grid(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    rows, columns = (-(-length // 4) for length in size)
-    shape = (rows, columns)
-    return np.stack([resized(np.repeat(one[:, :, None], 3, axis=2), shape)[:, :, 0] for one in maps]).clip(0, 1)
+    rows, columns = (-(-length // STRIDE) for length in size)
+    return np.stack([cv2.resize(one, (columns, rows), interpolation=cv2.INTER_AREA) for one in maps])
 
 
 def _alike(mask: np.ndarray, other: np.ndarray) -> tuple[float, float]:

@@ -38,8 +38,9 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "lr": 1e-4,
             "lr_fc1": 1e-3,
             "warm_up": 0.1,
-            "recam_lr": 1e-4,
-            "recam_lr_fc1": 1e-3,
+            # Phase 2 is FC2's: as published, the others hardly move in it.
+            "recam_lr": 1e-5,
+            "recam_lr_fc1": 1e-4,
             "recam_lr_fc2": 1e-3,
             # Small crops, half an image and less: what shows only a part must be recognised by it, so maps cover more.
             "crop": 160,
