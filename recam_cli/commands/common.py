@@ -16,7 +16,7 @@ from recam_cli.commands import COMMANDS
 from recam_cli.core.errors import RunError
 from recam_cli.core.settings.declare import Setting, as_plain, settings_of
 from recam_cli.core.settings.groups import START_WORDS, DataSettings
-from recam_cli.core.settings.presets import PRESETS, preset_values
+from recam_cli.core.settings.presets import BY_DATASET, PRESETS, preset_values
 from recam_cli.core.settings.resolve import Resolved, read_config, resolve
 from recam_cli.terminal import TerminalReporter, print_json
 
@@ -116,7 +116,7 @@ class Call:
             human()
 
 
-_DATASETS = ("custom", "voc", "folder", "shapes")
+_DATASETS = tuple(BY_DATASET)
 _FROM_TRAIN_CLS = ("dataset", "data_root", "labels", "max_pixels", "seed")
 
 

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from recam_cli.core.data.coco import COCO_PLACE, coco_splits, open_coco
 from recam_cli.core.data.custom import custom_splits, open_custom
 from recam_cli.core.data.folder import folder_splits, open_folder
 from recam_cli.core.data.problems import Tell, raise_errors
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.data.voc import open_voc, voc_splits
+from recam_cli.core.data.yolo import YOLO_PLACE, open_yolo, yolo_splits
 from recam_cli.core.errors import DataError, UsageError
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.settings.groups import DataSettings
@@ -68,6 +70,8 @@ DATASETS: dict[str, DatasetKind] = {
         (Path("data/folder"),),
         "one folder of photographs per class, or photographs and labels.csv",
     ),
+    "coco": DatasetKind(open_coco, coco_splits, (Path("data/coco"),), COCO_PLACE),
+    "yolo": DatasetKind(open_yolo, yolo_splits, (Path("data/yolo"),), YOLO_PLACE),
     "shapes": DatasetKind(
         _open_shapes,
         lambda root: ("train", "val"),
