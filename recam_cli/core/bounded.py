@@ -82,9 +82,7 @@ def parse_json(text: str | bytes, hook: Callable[[dict[str, Any]], Any] | None =
     raise ValueError("nested too deeply")
 
 
-def read_json(
-    path: Path, limit: int = MAX_JSON_BYTES, hook: Callable[[dict[str, Any]], Any] | None = None
-) -> Any:
+def read_json(path: Path, limit: int = MAX_JSON_BYTES, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     """Return the value of a JSON file; `hook` as in `parse_json`.
 
     Raises:
