@@ -264,6 +264,9 @@ def _network(settings: TrainClsSettings) -> tuple[float, float]:
     precision = choose_precision(settings.precision, device)
     with torch.random.fork_rng(devices=[]):
         network = build_backbone(settings.backbone, stride=int(settings.stride)).to(device)
+    if settings.weights != "none":
+        network.freeze_statistics()
+        network.freeze_stem()
     side = min(settings.crop, _LONGEST_SIDE)
     batch = max(1, min(settings.batch_size, 4))
     images = torch.zeros(batch, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
