@@ -49,9 +49,10 @@ def _execute(call: Call) -> None:
             print_config(name, resolved)
         raise typer.Exit
     from recam_cli.stages import run_all
+    from recam_cli.stages.run_plan import Whole
 
     place = call.run_path or _default_run(call.values["photos"] or found.root)
-    whole = run_all.Whole(place, stages, stages_until(settings.until), preset, found.why)
+    whole = Whole(place, stages, stages_until(settings.until), preset, found.why)
     result = run_all.run(whole, call.reporter)
     call.show(result.as_dict(), lambda: _show(result))
 

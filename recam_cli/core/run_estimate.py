@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 
 from recam_cli.core.affinity.spread import boundary_walk
-from recam_cli.core.cams.store import Seed
+from recam_cli.core.cams.store import STRIDE, Seed
 from recam_cli.core.data.images import read_image, read_size
+from recam_cli.core.data.photos import fitted
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.errors import DataError
 from recam_cli.core.hardware import autocast, choose_device, choose_precision, prepare_process
@@ -34,26 +36,28 @@ from recam_cli.core.settings.train_seg import TrainSegSettings
 from recam_cli.core.threads import available_cores
 
 MEGA = 1e6
-START = {"check-data": 0.3, "train-cls": 1.0, "make-seeds": 0.3, "make-masks": 6.0, "train-seg": 1.0, "report": 3.0}
+START = {"check-data": 0.3, "train-cls": 1.0, "make-seeds": 0.3, "make-masks": 4.0, "train-seg": 1.0, "report": 1.5}
 """Seconds that a stage takes whatever the number of photographs, e.g. to start worker processes."""
 AUGMENTING = 0.05
 """Seconds of one core per megapixel of a training crop."""
-BRANCH = 1.5
-"""A step of the boundary network's branch, as a multiple of a forward pass of its frozen backbone."""
-EDGES = 2.4
-"""The boundary network on a photograph and its mirror image, as a multiple of one forward pass."""
+BRANCH = 0.57
+"""A step of the boundary network's branch, above a forward pass of its frozen backbone, in confident labels."""
+EDGES = 0.14
+"""The branch on a photograph and its mirror image, above two forward passes, in confident labels."""
 SEGMENTING = {0: 1.3, 1: 1.2, 2: 1.0, 3: 0.8, 4: 0.6}
 """A step of the segmenter by its frozen stages, as a multiple of a step of the classifier."""
 HEADS = {"lraspp": 1.1, "deeplabv2": 1.3, "deeplabv3": 1.6}
 """A forward pass of a segmenter, as a multiple of its backbone's."""
 GROWING = 0.5
 """Seconds of one core per megapixel of a prediction, to bring its scores to the photograph's size."""
-CUTTING = 0.25
+CUTTING = 0.15
 """Seconds of one core per megapixel of a mask, to cut a seed and write what comes out."""
 ONE_CRF = 0.6
 """One dense CRF, as a share of two on the same photograph."""
 _MOST_PHOTOS = 12
-_LONGEST_SIDE = 320
+_LONG_SIDE = 480
+_AT_ONCE = 0.25
+"""Megapixels that are measured together: fewer take longer each."""
 _ENOUGH = 0.5
 """Seconds after which something is measured often enough."""
 
@@ -147,11 +151,11 @@ def make_masks(settings: MakeMasksSettings, amount: Amount, speeds: Speeds) -> f
     seconds += refining
     crops = settings.irn_crop if kind == "irn" else settings.psa_crop
     epochs = settings.irn_epochs if kind == "irn" else settings.psa_epochs
-    seconds += _steps(amount.train * epochs, crops, BRANCH * speeds.forward, amount, speeds)
+    seconds += _steps(amount.train * epochs, crops, speeds.forward + BRANCH * speeds.crf, amount, speeds)
     walking = area * settings.walk_scale**2
     maps = amount.labels + (1 if settings.walk_sources == "labels" or kind == "psa" else 0)
     spread = speeds.walk * maps * float((settings.walk_steps / 512) ** 0.5)
-    return seconds + walking * (EDGES * speeds.forward + spread)
+    return seconds + walking * (2 * speeds.forward + EDGES * speeds.crf + spread)
 
 
 def train_seg(settings: TrainSegSettings, amount: Amount, speeds: Speeds) -> float:
@@ -251,7 +255,7 @@ def _measured(settings: Mapping[str, Any], names: Sequence[str], train: ImageSet
         forward=forward,
         step=step,
         decoding=_decoding(train),
-        crf=_crf(amount) if refines else 0.0,
+        crf=_crf(train, amount) if refines else 0.0,
         walk=_walk(masks) if "make-masks" in names and walk_kind(masks.refine) is not None else 0.0,
         cores=available_cores(),
     )
@@ -267,8 +271,8 @@ def _network(settings: TrainClsSettings) -> tuple[float, float]:
     if settings.weights != "none":
         network.freeze_statistics()
         network.freeze_stem()
-    side = min(settings.crop, _LONGEST_SIDE)
-    batch = max(1, min(settings.batch_size, 4))
+    side = min(settings.crop, 512)
+    batch = max(1, min(settings.batch_size, round(_AT_ONCE * MEGA / side**2)))
     images = torch.zeros(batch, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -306,22 +310,28 @@ def _decoding(train: ImageSet) -> float:
     return (time.perf_counter() - begun) / area if area else 0.0
 
 
-def _crf(amount: Amount) -> float:
+def _crf(train: ImageSet, amount: Amount) -> float:
     """Return the seconds per megapixel of two dense CRFs on one photograph, on all cores."""
     check_backend()
-    rng = np.random.default_rng(0)
-    side = max(32, min(_LONGEST_SIDE, round((amount.area * MEGA) ** 0.5)))
-    coarse = rng.integers(0, 255, (side // 16 + 1, side // 16 + 1, 3))
-    image = np.kron(coarse, np.ones((16, 16, 1)))[:side, :side] + rng.normal(0, 6, (side, side, 3))
-    pixels = np.clip(image, 0, 255).astype(np.uint8)
+    for sample in train.samples[:_MOST_PHOTOS]:
+        try:
+            pixels = fitted(read_image(sample.image), _LONG_SIDE)
+            break
+        except DataError:
+            continue
+    else:
+        return 0.0
+    height, width = pixels.shape[:2]
     count = max(1, round(amount.labels))
-    cells = -(-side // 4)
-    seed = Seed(np.arange(count), rng.random((count, cells, cells), dtype=np.float32), (side, side))
+    scores = np.random.default_rng(0).random((count, 4, 4), dtype=np.float32)
+    cells = -(-height // STRIDE), -(-width // STRIDE)
+    maps = np.stack([cv2.resize(one, cells[::-1], interpolation=cv2.INTER_CUBIC).clip(0, 1) for one in scores])
+    seed = Seed(np.arange(count), maps, (height, width))
 
     def refine() -> None:
         SeedRefiner(pixels, seed).masks((0.6, 0.4))
 
-    return _timed(refine) / (float(side) ** 2 / MEGA)
+    return _timed(refine) / (int(height) * int(width) / MEGA)
 
 
 def _walk(settings: MakeMasksSettings) -> float:

@@ -30,7 +30,7 @@ from recam_cli.core.settings.presets import preset_values
 from recam_cli.core.settings.report import ReportSettings
 from recam_cli.core.settings.resolve import Resolved, resolve
 from recam_cli.core.settings.run import resolve_stages
-from recam_cli.stages import evaluate, make_masks, make_seeds, report, run_all
+from recam_cli.stages import evaluate, make_masks, make_seeds, report, run_all, run_plan
 
 PRESET = "shapes"
 SHEET = "demo.png"
@@ -127,10 +127,10 @@ class _Demo:
         return ShapesSpec(seed=self.settings.seed, train=self.settings.images, val=self.settings.val_images)
 
     @property
-    def whole(self) -> run_all.Whole:
+    def whole(self) -> run_plan.Whole:
         """What `recam run` would do on its images, up to the segmenter."""
         stages = resolve_stages(self._shared(), dataset=PRESET, changes=self.changes)
-        return run_all.Whole(self.out, stages, ("train-cls", "make-seeds", "make-masks", "train-seg"), PRESET)
+        return run_plan.Whole(self.out, stages, ("train-cls", "make-seeds", "make-masks", "train-seg"), PRESET)
 
     def is_own_data(self) -> bool:
         """Return whether a demo of these settings has drawn its images there, or some of them."""
@@ -142,7 +142,7 @@ class _Demo:
             return False
         stages = Manifest.load(self.out).stages if (self.out / MANIFEST_NAME).is_file() else {}
         finished = REPORT in stages and stages[REPORT].state == "done"
-        return not finished and run_all.is_begun(self.whole)
+        return not finished and run_plan.is_begun(self.whole)
 
     def run(self) -> DemoResult:
         begun = time.monotonic()

@@ -18,54 +18,19 @@ from recam_cli.core.errors import DataError, RunError
 from recam_cli.core.reporter import Reporter, overall_of
 from recam_cli.core.run_estimate import Estimate, estimate, in_words
 from recam_cli.core.runs.files import fingerprint, sha256_of_all
-from recam_cli.core.runs.items import differences
-from recam_cli.core.runs.manifest import MANIFEST_NAME, Manifest, StageEntry
 from recam_cli.core.runs.next_command import has_snapshot
 from recam_cli.core.runs.plan import RunPlan
-from recam_cli.core.runs.run import Run, asked_command, result_settings
-from recam_cli.core.runs.stage_facts import STAGE_ORDER
+from recam_cli.core.runs.run import Run, asked_command
 from recam_cli.core.settings.predict import PredictSettings
 from recam_cli.core.settings.resolve import Resolved, resolve
-from recam_cli.core.settings.train_cls import TrainClsSettings
-from recam_cli.core.settings.train_seg import TrainSegSettings
 from recam_cli.stages import check_data, make_masks, make_seeds, predict, report, train_cls, train_seg
+from recam_cli.stages.run_plan import Whole, differing, entries, is_done, is_there, matter
 
 UNLABELLED = Path("predictions") / "unlabelled"
 PREDICT = "predict"
 """Stands for the prediction of photographs without a label, which follows train-seg."""
 _SHOWN = 10
 _ANOTHER = "begin another run with --run"
-
-
-@dataclass(frozen=True)
-class Whole:
-    """What is to be done.
-
-    Attributes:
-        path: the run directory.
-        stages: settings of all stages.
-        names: those to do, in order.
-        preset: the recipe that later commands of the run take over.
-        why: what the data set was recognised by, in words; "" where it was named.
-    """
-
-    path: Path
-    stages: Mapping[str, Resolved[Any]]
-    names: tuple[str, ...]
-    preset: str = "auto"
-    why: str = ""
-
-    @property
-    def training(self) -> TrainClsSettings:
-        """The settings of train-cls, which name the data set."""
-        settings: TrainClsSettings = self.stages["train-cls"].settings
-        return settings
-
-    @property
-    def segmenting(self) -> TrainSegSettings:
-        """The settings of train-seg."""
-        settings: TrainSegSettings = self.stages["train-seg"].settings
-        return settings
 
 
 @dataclass(frozen=True)
@@ -126,16 +91,6 @@ def run(whole: Whole, reporter: Reporter, *, estimated: bool = True) -> RunAllRe
     return _Work(whole, reporter, estimated).run()
 
 
-def is_begun(whole: Whole) -> bool:
-    """Return whether `run` began this run, with the same settings as far as it got.
-
-    Raises:
-        RunError: its plan or its manifest is damaged.
-    """
-    plan = RunPlan.load(whole.path)
-    return plan is not None and _differing(whole, plan, _entries(whole.path)) is None
-
-
 class _Work:
     """One call."""
 
@@ -176,14 +131,13 @@ class _Work:
                 raise RunError(f"{whole.path} exists already, but not by this command", remedy="Choose another --run")
             return
         self.plan = plan
-        entries = _entries(whole.path)
-        if (differ := _differing(whole, plan, entries)) is not None:
+        if (differ := differing(whole, plan)) is not None:
             stage, what = differ
             raise RunError(
                 f"{whole.path}: {stage} was done with other settings: {what}",
                 remedy=f"Give those of then, or {_ANOTHER}",
             )
-        if not _is_done(entries, "train-cls") and not has_snapshot(whole.path, "train-cls"):
+        if not is_done(whole.path, "train-cls") and not has_snapshot(whole.path, "train-cls"):
             self.plan = RunPlan()  # nothing was made of the data yet: look at it again
             return
         self._open_sets()
@@ -211,10 +165,10 @@ class _Work:
             return True
         if name == PREDICT:
             return bool(noted.get("fingerprint") == self._unlabelled_hash())
-        entry = _entries(self.whole.path).get(name)
+        entry = entries(self.whole.path).get(name)
         if entry is None or entry.state != "done" or entry.fingerprint != noted.get("fingerprint"):
             return False
-        return all(_is_there(self.whole.path / output.path, output.count) for output in entry.outputs.values())
+        return all(is_there(self.whole.path / output.path, output.count) for output in entry.outputs.values())
 
     def _unlabelled(self) -> list[Path]:
         settings = self.whole.training
@@ -268,7 +222,7 @@ class _Work:
 
     def _do(self, name: str) -> None:
         whole, begun = self.whole, time.monotonic()
-        if name == "train-cls" and not _is_done(_entries(whole.path), name):
+        if name == "train-cls" and not is_done(whole.path, name):
             self._begin()
         try:
             result = _STAGES[name](self)
@@ -277,7 +231,7 @@ class _Work:
                 raise
             remedy = f"Add overwrite = true to [{name}] of --config, which keeps the old ones aside, or {_ANOTHER}"
             raise RunError(error.message, remedy=remedy) from None
-        entry = _entries(whole.path).get(name)
+        entry = entries(whole.path).get(name)
         noted = self._unlabelled_hash() if name == PREDICT else entry.fingerprint if entry is not None else ""
         seconds = round(time.monotonic() - begun, 1)
         self.plan.results[name] = {"fingerprint": noted, "seconds": seconds, "result": result}
@@ -291,7 +245,7 @@ class _Work:
         self._write_plan()
 
     def _write_plan(self) -> None:
-        self.plan.settings |= _matter(self.whole)
+        self.plan.settings |= matter(self.whole)
         self.plan.until, self.plan.command = self.whole.names[-1], asked_command()
         try:
             self.whole.path.mkdir(parents=True, exist_ok=True)
@@ -311,7 +265,7 @@ class _Work:
 
     def train_classifier(self) -> dict[str, Any]:
         whole, name = self.whole, "train-cls"
-        entry = _entries(whole.path).get(name)
+        entry = entries(whole.path).get(name)
         if entry is not None and entry.state == "done":  # killed before its result was noted
             held_out = self.sets.get(whole.training.val_split, ())
             measured = entry.metrics.get("average_precision", {})
@@ -327,7 +281,7 @@ class _Work:
     def _going_on(self, name: str) -> Resolved[Any]:
         """Return the settings of a training, with `resume` where it was interrupted and can go on."""
         resolved = self.whole.stages[name]
-        resume = not _is_done(_entries(self.whole.path), name) and has_snapshot(self.whole.path, name)
+        resume = not is_done(self.whole.path, name) and has_snapshot(self.whole.path, name)
         return Resolved(replace(resolved.settings, resume=resume), resolved.sources)
 
     def predict(self) -> dict[str, Any]:
@@ -363,37 +317,3 @@ _STAGES: Mapping[str, Callable[[_Work], dict[str, Any]]] = {
     PREDICT: _Work.predict,
     "report": lambda work: work.plain(report, "report"),
 }
-
-
-def _matter(whole: Whole) -> dict[str, dict[str, Any]]:
-    """Return by stage the settings that its files depend on, apart from where the data lie."""
-    return {
-        name: {
-            key: value for key, value in result_settings(whole.stages[name].settings, {}).items() if key != "label_file"
-        }
-        for name in STAGE_ORDER
-    }
-
-
-def _differing(whole: Whole, plan: RunPlan, entries: Mapping[str, StageEntry]) -> tuple[str, str] | None:
-    """Return the first stage that was done with other settings than are wanted now, and which; None if none was."""
-    wanted = _matter(whole)
-    for name in STAGE_ORDER:
-        if name in plan.settings and (name in plan.results or _is_done(entries, name)):
-            differ = differences(plan.settings[name], wanted[name])
-            if differ is not None:
-                return name, differ
-    return None
-
-
-def _entries(path: Path) -> dict[str, StageEntry]:
-    return Manifest.load(path).stages if (path / MANIFEST_NAME).is_file() else {}
-
-
-def _is_done(entries: Mapping[str, StageEntry], name: str) -> bool:
-    return name in entries and entries[name].state == "done"
-
-
-def _is_there(path: Path, count: int) -> bool:
-    """Return whether a stage's file or folder is there, the folder with as many files at least."""
-    return path.is_file() or (path.is_dir() and sum(1 for _ in path.iterdir()) >= count)

@@ -134,7 +134,7 @@ def test_names_are_read_in_every_form_that_tools_write(tmp_path, text):
 )
 def test_names_that_are_none_are_one_line(tmp_path, text):
     (tmp_path / "data.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match="data.yaml") as caught:
+    with pytest.raises(DataError, match=r"data\.yaml") as caught:
         read_names(tmp_path)
     assert "\n" not in str(caught.value)
 
@@ -147,8 +147,10 @@ def test_names_come_from_classes_txt_where_there_is_no_yaml(tmp_path):
     assert read_names(tmp_path) == NAMES
 
 
-PLAIN = st.text("abcdefgh ijk-_.xyzé", min_size=1, max_size=12).map(lambda t: " ".join(t.split())).filter(
-    lambda t: t[:1].isalpha() and t != "background"
+PLAIN = (
+    st.text("abcdefgh ijk-_.xyzé", min_size=1, max_size=12)
+    .map(lambda t: " ".join(t.split()))
+    .filter(lambda t: t[:1].isalpha() and t != "background")
 )
 
 
