@@ -8,12 +8,13 @@ import pytest
 
 from recam_cli.core import run_estimate
 from recam_cli.core.data.folder import open_folder
-from recam_cli.core.run_estimate import Amount, Speeds, estimate, in_words
+from recam_cli.core.run_estimate import estimate, in_words
+from recam_cli.core.run_speeds import Amount, Speeds
 from recam_cli.core.settings.run import RUN_STAGES, resolve_stages
 from tests.helpers.tiny_data import make_folder
 
 AMOUNT = Amount(train=100, held_out=20, unlabelled=10, area=0.25, labels=1.5, classes=5)
-SPEEDS = Speeds(forward=0.5, step=2.0, decoding=0.02, crf=3.0, walk=0.2, cores=2)
+SPEEDS = Speeds(forward=0.5, step=2.0, segmenting=1.8, decoding=0.02, crf=3.0, walk=0.2, cores=2)
 
 
 def settings_with(**changes):
@@ -50,7 +51,6 @@ def test_times_are_said_as_one_says_them(seconds, words):
         ("make-masks", {"walk_scale": 3.0}),
         ("make-masks", {"refine": "irn+crf"}),
         ("train-seg", {"epochs": 24}),
-        ("train-seg", {"freeze_stages": 0}),
         ("train-seg", {"eval_scales": (1.0, 2.0)}),
     ],
 )
@@ -65,7 +65,7 @@ def test_more_work_takes_longer(stage, more):
 def test_twice_the_photographs_take_twice_as_long_and_twice_the_speed_half():
     settings = settings_with()
     twice = replace(AMOUNT, train=200, held_out=40)
-    halved = Speeds(0.25, 1.0, 0.01, 1.5, 0.1, 2)
+    halved = Speeds(0.25, 1.0, 0.9, 0.01, 1.5, 0.1, 2)
     for stage in ("train-cls", "make-seeds", "make-masks", "train-seg"):
         once = run_estimate._SECONDS[stage](settings[stage], AMOUNT, SPEEDS)
         assert run_estimate._SECONDS[stage](settings[stage], twice, SPEEDS) == pytest.approx(2 * once)
