@@ -14,7 +14,9 @@ def _execute(call: Call) -> None:
 
     def human() -> None:
         rows = [(s.split, str(s.images), str(s.masks), str(s.unlabelled)) for s in result.splits]
-        print_table(("split", "images", "true masks", "without label"), rows, title=f"{result.dataset} {result.root}")
+        print_table(("split", "images", "true masks", "of nothing"), rows, title=f"{result.dataset} {result.root}")
+        if result.nothing:
+            print_line(f"{result.nothing} {'photograph' if result.nothing == 1 else 'photographs'} of nothing")
         for problem in result.problems:
             print_line(f"{problem.severity}: {problem}")
         if result.passed:

@@ -10,8 +10,11 @@ from typing import Any
 
 from recam_cli.core.data.check import CheckReport, read_and_check, sort_problems
 from recam_cli.core.data.check_cache import require_cache
+from recam_cli.core.data.check_sets import check_classes_apart, find_copies
+from recam_cli.core.data.folder import has_own_split, is_per_class
+from recam_cli.core.data.photo_marks import MARKS_NAME
 from recam_cli.core.data.problems import Problem
-from recam_cli.core.data.registry import available_splits, data_root, fetch
+from recam_cli.core.data.registry import DATASETS, available_splits, data_root, fetch
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.errors import DataError
 from recam_cli.core.reporter import Reporter
@@ -27,7 +30,7 @@ class SplitSummary:
         split: its name.
         images: number of readable entries.
         masks: how many of them have a true mask.
-        unlabelled: how many of them show none of the classes.
+        unlabelled: how many of them show none of the classes: photographs of nothing.
         per_class: number of images by class name, in the order of the classes.
     """
 
@@ -49,6 +52,7 @@ class CheckDataResult:
         splits: the splits checked.
         problems: of all splits, each once, errors first.
         strict: whether warnings count as errors.
+        nothing: number of photographs, each counted once, that show none of the classes.
     """
 
     dataset: str
@@ -57,6 +61,7 @@ class CheckDataResult:
     splits: tuple[SplitSummary, ...]
     problems: tuple[Problem, ...]
     strict: bool
+    nothing: int = 0
 
     @property
     def report(self) -> CheckReport:
@@ -83,6 +88,7 @@ class CheckDataResult:
             "warnings": len(self.report.warnings),
             "passed": self.passed,
             "strict": self.strict,
+            "nothing": self.nothing,
             "problems": [p.as_dict() for p in self.problems],
         }
 
@@ -109,6 +115,7 @@ def run(resolved: Resolved[CheckDataSettings], reporter: Reporter) -> CheckDataR
             remedy="Write the ids to train on into ImageSets/Segmentation/train.txt",
         )
     classes: tuple[str, ...] = ()
+    sets: list[ImageSet] = []
     splits: list[SplitSummary] = []
     problems: list[Problem] = []
     for name in names:
@@ -120,10 +127,32 @@ def run(resolved: Resolved[CheckDataSettings], reporter: Reporter) -> CheckDataR
             problems.append(_unreadable(root, error))
             continue
         classes = image_set.classes
+        sets.append(image_set)
         splits.append(_summary(image_set))
         problems += report.problems
+    problems += _across(settings, root, sets)
+    nothing = len({sample.id for image_set in sets for sample in image_set if not sample.labels})
     unique = sort_problems(list(dict.fromkeys(problems)))
-    return CheckDataResult(settings.dataset, root, classes, tuple(splits), unique, settings.strict)
+    return CheckDataResult(settings.dataset, root, classes, tuple(splits), unique, settings.strict, nothing)
+
+
+def _across(settings: CheckDataSettings, root: Path, sets: list[ImageSet]) -> list[Problem]:
+    """Return what only all photographs together show; nothing of generated ones, and no copies in official splits."""
+    if not sets or DATASETS[settings.dataset].generated:
+        return []
+    own = settings.dataset == "folder" and has_own_split(root)
+    if own and settings.split in ("train", "val"):
+        return []  # a part that recam chose says nothing about the whole
+    found: list[Problem] = []
+    if settings.dataset == "folder" and settings.labels is None and is_per_class(root):
+        copies = find_copies(sets, cache=root / MARKS_NAME if own else None)
+        found += [*([] if own else copies.across_splits()), *copies.across_labels()]
+    elif settings.dataset in ("folder", "custom") and not own and len(sets) > 1:
+        found += find_copies(sets).across_splits()
+    trained = [image_set for image_set in sets if image_set.split != "val"]
+    if trained:
+        found += check_classes_apart(sets if own else trained[:1])
+    return found
 
 
 def _summary(image_set: ImageSet) -> SplitSummary:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.settings.check_data import CheckDataSettings
 from recam_cli.core.settings.resolve import resolve
 from recam_cli.stages.check_data import run
-from tests.helpers.tiny_data import make_custom, make_voc
+from tests.helpers.tiny_data import make_custom, make_folder, make_voc
 
 
 def check_data(root, dataset="custom", **flags):
@@ -59,7 +60,7 @@ def test_a_split_that_cannot_be_read_is_a_problem_of_its_file(tmp_path):
     root = make_custom(tmp_path)
     (root / "ImageSets" / "Segmentation" / "val.txt").write_bytes(b"\xff")
     result = check_data(root)
-    assert [(p.file.name, p.reason) for p in result.problems] == [("val.txt", "line 1: not UTF-8 text")]
+    assert [(p.file.name, p.reason) for p in result.report.errors] == [("val.txt", "line 1: not UTF-8 text")]
     assert [s.split for s in result.splits] == ["train"]
     result = check_data(root, split="tain")
     assert not result.passed
@@ -122,3 +123,53 @@ def test_no_data_set_and_no_split_are_errors_of_their_own(tmp_path):
 def test_settings_out_of_range_are_usage_errors(tmp_path):
     with pytest.raises(UsageError, match="--workers"):
         check_data(tmp_path, workers=-1)
+
+
+def test_photographs_of_nothing_are_counted_and_no_warning(tmp_path):
+    make_folder(tmp_path, n=60, classes=("cat", "dog", "none"))
+    result = check_data(tmp_path, "folder")
+    assert result.problems == ()
+    assert (result.nothing, result.as_dict()["nothing"]) == (20, 20)
+    assert [(s.split, s.images, s.unlabelled) for s in result.splits] == [("train", 48, 16), ("val", 12, 4)]
+    assert result.classes == ("cat", "dog")
+
+
+def test_copies_across_given_splits_and_class_folders_are_told(tmp_path):
+    make_folder(tmp_path / "train", n=36)
+    make_folder(tmp_path / "val", n=3, seed=100)
+    shutil.copy(tmp_path / "train" / "cat" / "img_001.jpg", tmp_path / "val" / "cat" / "again.jpg")
+    shutil.copy(tmp_path / "train" / "cat" / "img_004.jpg", tmp_path / "train" / "dog" / "again.jpg")
+    result = check_data(tmp_path, "folder")
+    assert result.passed
+    assert [(p.file.parent.name, p.file.name) for p in result.problems] == [
+        ("cat", "again.jpg"),
+        ("cat", "img_004.jpg"),
+    ]
+    assert "labelled cat and dog" in result.problems[1].reason
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_recams_own_split_knows_of_no_leak_but_of_contradictions(tmp_path):
+    make_folder(tmp_path, n=36)
+    shutil.copy(tmp_path / "cat" / "img_001.jpg", tmp_path / "cat" / "again.jpg")
+    assert check_data(tmp_path, "folder").problems == ()
+    shutil.copy(tmp_path / "cat" / "img_001.jpg", tmp_path / "dog" / "again.jpg")
+    assert ["the same photograph is labelled cat and dog" in p.reason for p in check_data(tmp_path, "folder").problems]
+
+
+def test_too_few_photographs_to_hold_any_out_are_a_warning(tmp_path):
+    result = check_data(make_folder(tmp_path, n=3), "folder")
+    assert result.passed
+    assert [(s.split, s.images) for s in result.splits] == [("train", 3), ("val", 0)]
+    assert "no labelled photograph could be held out" in result.problems[0].reason
+    assert "3 classes with fewer than 10 photographs" in result.problems[1].reason
+
+
+def test_few_photographs_and_inseparable_classes_are_told_of_the_split_that_trains(tmp_path):
+    root = make_custom(tmp_path, n=12, splits={"train": range(12), "val": range(2)}, masks=False)
+    rows = "".join(f"img_{i:03d},{'bus;cat' if i < 11 else 'dog'}\n" for i in range(12))
+    (root / "labels.csv").write_text(f"image,labels\n{rows}")
+    reasons = [p.reason for p in check_data(root).problems]
+    assert "1 class with fewer than 10 photographs: dog (1)" in reasons
+    assert "classes that always come together: bus and cat (11)" in reasons
+    assert not [r for r in (p.reason for p in check_data(root, split="val").problems) if "fewer" in r]

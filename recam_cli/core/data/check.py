@@ -10,6 +10,7 @@ from pathlib import Path
 
 from recam_cli.core.data.check_cache import CheckCache
 from recam_cli.core.data.check_files import FileCheck, check_files
+from recam_cli.core.data.folder import has_own_split
 from recam_cli.core.data.limits import MAX_PIXELS
 from recam_cli.core.data.problems import Problem, some
 from recam_cli.core.data.registry import open_dataset
@@ -78,10 +79,10 @@ def check_image_set(
 ) -> CheckReport:
     """Check the files and labels of one split.
 
-    Errors: no image; no label at all; a photograph or mask that is missing, damaged, too large or of a wrong
-    type; a mask of another size than its photograph or with a value that is no class. Warnings: images
-    without a label, a class without an image, masks for some images only, masks that show other classes than
-    the labels name, photographs of several frames or with a misleading suffix.
+    Errors: no image; no label at all (warnings where recam itself holds out too few); a photograph or mask that is
+    missing, damaged, too large or of a wrong type; a mask of another size than its photograph or with a value that is
+    no class. Warnings: more images without a label than with one, a class without an image, masks for some images only,
+    masks that show other classes than the labels name, photographs of several frames or with a misleading suffix.
 
     Args:
         image_set: the split.
@@ -206,13 +207,17 @@ def _check_chunk(samples: Sequence[Sample], max_pixels: int, classes: int) -> li
 
 def _check_labels(image_set: ImageSet) -> Iterator[Problem]:
     root, split = image_set.root, image_set.split
+    if image_set.name == "folder" and split == "val" and has_own_split(root) and not image_set.targets().any():
+        reason = "no labelled photograph could be held out for split 'val': each class has one, or copies of one"
+        yield Problem(root, reason, "Add photographs", "warning")
+        return
     if not len(image_set):
         yield Problem(root, f"split {split!r} has no image", "Put photographs and their ids there")
         return
     bare = [s.id for s in image_set if not s.labels]
     if len(bare) == len(image_set):
         yield Problem(root, f"no image of split {split!r} has a label", "Label the images")
-    elif bare:
+    elif len(bare) > len(image_set) / 2:
         reason = f"{_count(len(bare), 'image')} of split {split!r} without a label: {some(bare)}"
         yield Problem(root, reason, "Make sure that they show none of the classes", "warning")
     present = Counter(k for s in image_set for k in s.labels)

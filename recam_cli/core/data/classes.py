@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from recam_cli.core.data.limits import MAX_CLASSES
@@ -11,6 +11,8 @@ from recam_cli.core.data.text import read_lines
 from recam_cli.core.errors import DataError
 
 CLASSES_NAME = "classes.txt"
+NOTHING = ("background", "none", "negative", "negatives", "nothing", "_background_", "empty")
+"""What folders and labels of photographs that show none of the classes are called, in any case."""
 _MOST_LINES = 10_000
 
 
@@ -29,6 +31,12 @@ def read_classes(path: Path) -> tuple[str, ...]:
             remedy="Remove blank lines",
         )
     return check_classes(lines, path)
+
+
+def says_nothing(name: str, classes: Iterable[str] = ()) -> bool:
+    """Return whether `name` says that a photograph shows no class, as no class of that name does."""
+    word = name.casefold()
+    return word in NOTHING and all(word != known.casefold() for known in classes)
 
 
 def clean_name(name: str) -> str:

@@ -3,10 +3,15 @@
     <class>/<photo>                    folder per class, one label per image; its id is <class>__<photo>
     <photo>, labels.csv                flat, with labels as in core/data/labels.py; the id is <photo>
 
+A folder named `background`, `none`, `nothing`, `negatives`, `empty` (all in `classes.NOTHING`, in any case) holds
+photographs that show none of the classes, unless classes.txt names a class so.
+
 Splits: where `train/` and `val/` (and perhaps `test/`) exist, each holds one of the layouts, and classes.txt
 and labels.csv lie beside them; in the first layout ids then begin with the split, e.g. train__cat__001.
-Otherwise `val` is a fifth of the images and `train` the rest: an image is held out by a hash of its id, so
-that adding images moves none of the others; `all` is both together.
+Otherwise `val` is about a fifth of each class and `train` the rest, so that no class is without photographs to
+train on, copies and bursts stay on one side, and adding a photograph moves few of the others (core/data/split.py,
+near_copies.py); `all` is both together. What tells copies apart is remembered in `.recam-photos.json`, if it can be
+written.
 
 Classes are the lines of classes.txt, or else the folder names or the label names, sorted. True masks, if any,
 lie in SegmentationClass/<id>.png.
@@ -14,13 +19,12 @@ lie in SegmentationClass/<id>.png.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from recam_cli.core.bounded import is_there
-from recam_cli.core.data.classes import CLASSES_NAME, check_classes, clean_name, read_classes
+from recam_cli.core.data.classes import CLASSES_NAME, check_classes, clean_name, read_classes, says_nothing
 from recam_cli.core.data.custom import classes_of, require_labels
 from recam_cli.core.data.ids import folded, id_of
 from recam_cli.core.data.images import PHOTO_SUFFIXES
@@ -34,12 +38,13 @@ from recam_cli.core.data.layout import (
     index_masks,
     index_photos,
 )
+from recam_cli.core.data.near_copies import near_copies
+from recam_cli.core.data.photo_marks import MARKS_NAME
 from recam_cli.core.data.problems import Problem, Tell, did_you_mean, raise_errors, some
 from recam_cli.core.data.samples import ImageSet, Sample
+from recam_cli.core.data.split import held_out
 from recam_cli.core.errors import DataError
 
-HELD_OUT = 0.2
-"""Share of the images that `val` takes where no folders say otherwise."""
 SPLIT_FOLDERS = ("train", "val", "test")
 JOIN = "__"
 
@@ -56,6 +61,12 @@ def open_folder(root: Path, split: str, *, labels: Path | None = None, tell: Tel
     Raises:
         DataError: no such folder or split, or neither class folders nor a label file.
     """
+    told: list[Problem] = []
+
+    def hear(problem: Problem) -> None:
+        told.append(problem)
+        tell(problem)
+
     _check_root(root)
     splits = folder_splits(root)
     if split not in (*splits, *_also(root)):
@@ -64,9 +75,10 @@ def open_folder(root: Path, split: str, *, labels: Path | None = None, tell: Tel
     base = root / split if _has_split_folders(root) else root
     path = labels or find_labels(root)
     flat = path is not None or (bool(_photos_of(base)) and not _class_folders(base))
-    classes, samples = _flat(root, base, labels, tell) if flat else _per_class(root, base, tell)
+    classes, samples = _flat(root, base, labels, hear) if flat else _per_class(root, base, hear)
     if not _has_split_folders(root):
-        samples = _part(samples, split)
+        sound = all(problem.severity == "warning" for problem in told)  # else nothing is written
+        samples = _part(samples, split, root / MARKS_NAME if sound else None)
     return ImageSet("folder", root, split, classes, samples)
 
 
@@ -77,18 +89,15 @@ def folder_splits(root: Path) -> tuple[str, ...]:
     return ("train", "val")
 
 
-def held_out(ids: list[str], share: float = HELD_OUT) -> set[str]:
-    """Return the ids held out for validation: those whose hash lies in the lowest `share` of its range.
+def has_own_split(root: Path) -> bool:
+    """Return whether recam itself parts the photographs into `train` and `val`, as no folders do."""
+    return not _has_split_folders(root)
 
-    Of two or more ids at least one is held out, and at least one is not.
-    """
-    rank = {i: int.from_bytes(hashlib.sha256(i.encode("utf-8")).digest()[:8], "big") for i in ids}
-    chosen = {i for i in ids if rank[i] < share * 2**64}
-    if len(rank) >= 2 and not chosen:
-        return {min(rank, key=lambda i: rank[i])}
-    if len(rank) >= 2 and len(chosen) == len(rank):
-        chosen.remove(max(rank, key=lambda i: rank[i]))
-    return chosen
+
+def is_per_class(root: Path) -> bool:
+    """Return whether the photographs lie in class folders, without a label file."""
+    bases = [root / name for name in folder_splits(root)] if _has_split_folders(root) else [root]
+    return find_labels(root) is None and any(_class_folders(base) for base in bases)
 
 
 @dataclass(frozen=True)
@@ -116,10 +125,11 @@ def _also(root: Path) -> tuple[str, ...]:
     return () if _has_split_folders(root) else ("all",)
 
 
-def _part(samples: tuple[Sample, ...], split: str) -> tuple[Sample, ...]:
+def _part(samples: tuple[Sample, ...], split: str, cache: Path | None) -> tuple[Sample, ...]:
     if split == "all":
         return samples
-    held = held_out([s.id for s in samples])
+    groups = near_copies({s.id: s.image for s in samples}, cache=cache)
+    held = held_out({s.id: s.labels for s in samples}, groups)
     return tuple(s for s in samples if (s.id in held) == (split == "val"))
 
 
@@ -165,16 +175,17 @@ def _per_class(root: Path, base: Path, tell: Tell) -> tuple[tuple[str, ...], tup
             f"{base}: photographs beside class folders",
             remedy="Move them into the folders, or add labels.csv",
         )
-    classes = _class_names(root, base, folders, tell)
+    classes, negatives = _class_names(root, base, folders, tell)
     samples: list[Sample] = []
     owners: dict[str, Path] = {}
     prefix = f"{base.name}{JOIN}" if base != root else ""
     for folder in folders:
-        if folder.name not in classes:
+        if folder.name not in classes and folder not in negatives:
             continue
         photos = _renamed(index_photos(folder.path), f"{prefix}{folder.name}{JOIN}")
         _warn_of_others(folder.path, tell)
-        labels = dict.fromkeys(photos.photos, (classes.index(folder.name),))
+        shown = () if folder in negatives else (classes.index(folder.name),)
+        labels = dict.fromkeys(photos.photos, shown)
         ids = [Listed(i) for i in photos.photos]
         masks = _masks(root, base)
         for sample in build_samples(ids, folder.path, photos, masks, labels.__getitem__, tell):
@@ -186,18 +197,23 @@ def _per_class(root: Path, base: Path, tell: Tell) -> tuple[tuple[str, ...], tup
     return classes, tuple(samples)
 
 
-def _class_names(root: Path, base: Path, folders: list[_ClassFolder], tell: Tell) -> tuple[str, ...]:
+def _class_names(
+    root: Path, base: Path, folders: list[_ClassFolder], tell: Tell
+) -> tuple[tuple[str, ...], list[_ClassFolder]]:
+    """Return the classes, and the folders of photographs that show none of them."""
     path = root / CLASSES_NAME
     if is_there(path):
         classes = read_classes(path)
     else:
         bases = [root / name for name in folder_splits(root)] if base != root else [base]
-        classes = check_classes(sorted({f.name for b in bases for f in _class_folders(b)}), root)
+        names = {f.name for b in bases for f in _class_folders(b)}
+        classes = check_classes(sorted(name for name in names if not says_nothing(name)), root)
+    negatives = [folder for folder in folders if says_nothing(folder.name, classes)]
     for folder in folders:
-        if folder.name not in classes:
+        if folder.name not in classes and folder not in negatives:
             remedy = did_you_mean(folder.name, classes) or f"Add it to {CLASSES_NAME}, or remove the folder"
             tell(Problem(folder.path, f"unknown label {folder.name!r}: not a line of {CLASSES_NAME}", remedy))
-    return classes
+    return classes, negatives
 
 
 def _class_folders(base: Path) -> list[_ClassFolder]:

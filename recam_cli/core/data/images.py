@@ -90,6 +90,29 @@ def read_size(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
         return (width, height) if turned else (height, width)
 
 
+def read_thumbnail(path: Path, side: int, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Read a photograph upright at the size of a stamp, a JPEG by decoding only what that needs.
+
+    Returns:
+        uint8 (side, side, 3), RGB: the means of as many parts of equal size, whatever the photograph's shape.
+
+    Raises:
+        DataError, ResourceError: as `read_image`; what a reduced JPEG does not show of its damage is not told.
+    """
+    with _open(path, PHOTO_FORMATS, max_pixels, "image") as image, _decoding(path, "image"):
+        _require_few_scans(image, path)
+        image.draft("RGB", (4 * side, 4 * side))
+        image.load()
+        if image.mode.startswith(("I", "F")):
+            raise DataError(
+                f"{path}: {image.mode} pixels of more than 8 bits",
+                remedy="Convert the image to 8-bit RGB",
+            )
+        turn = _TURNS.get(_orientation(image))
+        small = image.convert("RGB").resize((side, side), Image.Resampling.BOX)
+        return np.array(small.transpose(turn) if turn is not None else small)
+
+
 def read_kind(path: Path, *, max_pixels: int = MAX_PIXELS) -> PhotoKind:
     """Return a photograph's true format and number of frames from its header; errors as `read_image`."""
     with _open(path, PHOTO_FORMATS, max_pixels, "image") as image, _decoding(path, "image"):

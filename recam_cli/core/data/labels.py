@@ -6,12 +6,14 @@ CSV: UTF-8, comma-separated, with a header that names the columns `image` and `l
     cat                     one label
     cat dog                 several, separated by blanks
     traffic light;dog       several, separated by ";" (or by ","): needed where class names contain blanks
-    (empty)                 the image shows none of the classes
+    (empty)                 the image shows none of the classes; so do "none", "nothing", "background" and the
+                            other words of `classes.NOTHING`, alone, unless a line of classes.txt is that word
 
 A cell that is a class name as a whole is that one label. Without classes.txt, blanks separate labels only in
 a file without any ";" or ",". Names in an unquoted `a,cat,dog` count as labels too.
 
-JSON: one object `{"<id>": ["cat", "traffic light"], …}`; `[]` where the image shows none of the classes.
+JSON: one object `{"<id>": ["cat", "traffic light"], …}`; `[]` (or `["none"]`) where the image shows
+none of the classes.
 
 An image of a split must have an entry, even an empty one: a forgotten row is an error, a declared absence is
 not.
@@ -28,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from recam_cli.core.bounded import is_there
-from recam_cli.core.data.classes import check_classes, clean_name
+from recam_cli.core.data.classes import check_classes, clean_name, says_nothing
 from recam_cli.core.data.ids import folded, id_fault, id_of
 from recam_cli.core.data.problems import Problem, Tell, did_you_mean, raise_errors, some
 from recam_cli.core.data.text import read_text
@@ -47,8 +49,9 @@ class Entry:
     where: str
 
     def names(self, classes: Collection[str] | None) -> tuple[str, ...]:
-        """Return the label names; `classes`, if known, tell a name with blanks from two names."""
-        return split_labels(self.raw, classes) if isinstance(self.raw, str) else self.raw
+        """Return the label names, none for one of nothing; `classes`, if known, tell a name with blanks from two."""
+        names = split_labels(self.raw, classes) if isinstance(self.raw, str) else self.raw
+        return () if len(names) == 1 and says_nothing(names[0], classes or ()) else names
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class LabelTable:
         names: set[str] = set()
         for entry in self.entries.values():
             known = {clean_name(entry.raw)} if separated and isinstance(entry.raw, str) else None
-            names.update(entry.names(known))
+            names.update(name for name in entry.names(known) if not says_nothing(name))
         return check_classes(sorted(names), self.path)
 
     def labels_of(self, image_id: str, classes: Mapping[str, int], tell: Tell = raise_errors) -> tuple[int, ...]:
@@ -108,6 +111,8 @@ class LabelTable:
     def _unknown(self, name: str, image_id: str, entry: Entry, classes: Mapping[str, int]) -> Problem:
         place = f"{entry.where}: " if entry.where else ""
         remedy = did_you_mean(name, classes) or f"The classes are {some(classes, 30)}"
+        if says_nothing(name, classes):
+            remedy = f"{name!r} says that the image shows none of the classes: leave it, or the other labels, out"
         spaced = next((c for c in classes if " " in c and name in c.split()), None)
         if spaced:
             remedy = f"If {spaced!r} is meant, separate the labels by ';'"

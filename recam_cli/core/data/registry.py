@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recam_cli.core.data.coco import COCO_PLACE, coco_splits, open_coco
 from recam_cli.core.data.custom import custom_splits, open_custom
-from recam_cli.core.data.folder import folder_splits, open_folder
+from recam_cli.core.data.folder import folder_splits, has_own_split, open_folder
 from recam_cli.core.data.problems import Tell, raise_errors
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.data.voc import open_voc, voc_splits
@@ -118,6 +118,16 @@ def available_splits(settings: DataSettings) -> tuple[str, ...]:
     """Return the names of the splits there are, those that train first; errors as `data_root`."""
     with _system_errors():
         return DATASETS[settings.dataset].splits(data_root(settings))
+
+
+def labelled_split(settings: DataSettings, split: str) -> str:
+    """Return the split that holds every labelled photograph to make masks for, where `split` is trained on.
+
+    That is "all" where recam itself holds some of the photographs out; errors as `data_root`.
+    """
+    with _system_errors():
+        own = settings.dataset == "folder" and has_own_split(data_root(settings))
+        return "all" if own and split == "train" else split
 
 
 def data_root(settings: DataSettings) -> Path:

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from recam_cli.core.data.folder import HELD_OUT, folder_splits, held_out, open_folder
-from recam_cli.core.data.images import write_mask
+from recam_cli.core.data.folder import folder_splits, has_own_split, is_per_class, open_folder
+from recam_cli.core.data.images import read_image, write_image, write_mask
+from recam_cli.core.data.photo_marks import MARKS_NAME
 from recam_cli.core.errors import DataError
 from tests.helpers.tiny_data import draw_photo, make_flat, make_folder
-
-IDS = st.lists(st.text("abcdef0123", min_size=1, max_size=8), unique=True, max_size=60)
 
 
 def test_class_folders_give_one_label_each(tmp_path):
@@ -58,36 +56,105 @@ def test_a_label_file_from_elsewhere_serves_a_flat_folder(tmp_path):
 
 
 def test_train_and_val_part_all_images_between_them(tmp_path):
-    make_folder(tmp_path, n=30, size=(8, 8))
-    everything = {s.id for s in open_folder(tmp_path, "all")}
-    train = {s.id for s in open_folder(tmp_path, "train")}
-    val = {s.id for s in open_folder(tmp_path, "val")}
-    assert train | val == everything
-    assert not train & val
+    train, val = parts(make_folder(tmp_path, n=30))
     assert train and val
     assert folder_splits(tmp_path) == ("train", "val")
+    assert has_own_split(tmp_path) and is_per_class(tmp_path)
+    assert not is_per_class(make_flat(tmp_path / "flat", n=3))
 
 
-@given(IDS)
-def test_some_but_not_all_ids_are_held_out_whatever_their_order(ids):
-    chosen = held_out(ids)
-    assert chosen <= set(ids)
-    assert chosen == held_out(ids[::-1])
-    if len(ids) >= 2:
-        assert 0 < len(chosen) < len(ids)
+def parts(root):
+    train, val, everything = ({s.id: s for s in open_folder(root, name)} for name in ("train", "val", "all"))
+    assert train.keys() | val.keys() == everything.keys()
+    assert not train.keys() & val.keys()
+    return train, val
 
 
-@given(IDS, st.text("xyz", min_size=1, max_size=5))
-def test_adding_an_image_moves_none_of_the_others(ids, new):
-    before, after = held_out(ids), held_out([*ids, new])
-    if len(ids) >= 20:  # below, the rule that neither part is empty may decide
-        assert before - after <= set() or len(before) == 1
-        assert after - before <= {new}
+def test_every_class_is_trained_on_and_held_out(tmp_path):
+    make_folder(tmp_path, n=40, size=(24, 24))
+    for k in range(3):
+        (tmp_path / "dog" / f"img_{3 * k + 2:03d}.jpg").rename(tmp_path / f"moved_{k}.jpg")
+    make_folder(tmp_path, n=2, classes=("rare",), seed=900)
+    make_folder(tmp_path, n=1, classes=("single",), seed=950)
+    for k in range(3):
+        (tmp_path / f"moved_{k}.jpg").unlink()
+    train, val = parts(tmp_path)
+    number = {k: sum(s.labels == (k,) for s in val.values()) for k in range(5)}
+    assert number == {0: 3, 1: 3, 2: 2, 3: 1, 4: 0}
+    assert {s.labels for s in train.values()} == {(k,) for k in range(5)}
 
 
-def test_about_a_fifth_is_held_out():
-    ids = [f"img_{i}" for i in range(2000)]
-    assert abs(len(held_out(ids)) / 2000 - HELD_OUT) < 0.03
+def test_copies_stay_on_one_side(tmp_path):
+    make_flat(tmp_path, n=30)
+    rows = (tmp_path / "labels.csv").read_text()
+    for k in range(30):
+        photo = read_image(tmp_path / f"img_{k:03d}.jpg")
+        write_image(tmp_path / f"copy_{k}.jpg", photo, quality=90)
+        rows += f"copy_{k},cat\n"
+    (tmp_path / "labels.csv").write_text(rows)
+    train, val = parts(tmp_path)
+    assert val
+    for k in range(30):
+        assert (f"img_{k:03d}" in train) == (f"copy_{k}" in train)
+
+
+def test_the_split_is_the_same_with_and_without_what_is_remembered(tmp_path):
+    make_folder(tmp_path, n=30)
+    first = parts(tmp_path)
+    assert (tmp_path / MARKS_NAME).is_file()
+    assert parts(tmp_path) == first
+    (tmp_path / MARKS_NAME).unlink()
+    assert parts(tmp_path) == first
+
+
+def test_the_true_masks_change_no_split(tmp_path):
+    first = [set(part) for part in parts(make_folder(tmp_path, n=30))]
+    for image_id in sorted(first[0])[:9]:
+        write_mask(tmp_path / "SegmentationClass" / f"{image_id}.png", np.ones((40, 48), np.uint8))
+    assert [set(part) for part in parts(tmp_path)] == first
+
+
+def test_a_broken_photograph_does_not_stop_the_reader(tmp_path):
+    make_folder(tmp_path, n=6)
+    (tmp_path / "cat" / "img_001.jpg").write_bytes(b"")
+    train, val = parts(tmp_path)
+    assert "cat__img_001" in train.keys() | val.keys()
+
+
+@pytest.mark.parametrize("name", ["none", "Background", "_background_", "NEGATIVES", "empty"])
+def test_a_folder_of_nothing_holds_photographs_without_a_class(tmp_path, name):
+    make_folder(tmp_path, n=10, classes=("cat", name))
+    image_set = open_folder(tmp_path, "all")
+    assert image_set.classes == ("cat",)
+    assert {s.id: s.labels for s in image_set} == {
+        f"{('cat', name)[i % 2]}__img_{i:03d}": ((0,), ())[i % 2] for i in range(10)
+    }
+    train, val = parts(tmp_path)
+    assert [sum(not s.labels for s in part.values()) for part in (train, val)] == [4, 1]
+
+
+def test_a_folder_of_nothing_is_a_class_where_classes_txt_says_so(tmp_path):
+    make_folder(tmp_path, n=4, classes=("cat", "empty"))
+    (tmp_path / "classes.txt").write_text("cat\nempty\n")
+    assert {s.labels for s in open_folder(tmp_path, "all")} == {(0,), (1,)}
+    (tmp_path / "classes.txt").write_text("cat\nEmpty\n")
+    with pytest.raises(DataError, match=r"unknown label 'empty'.*Did you mean 'Empty'"):
+        open_folder(tmp_path, "all")
+
+
+def test_split_folders_may_hold_folders_of_nothing(tmp_path):
+    make_folder(tmp_path / "train", n=4, classes=("cat", "none"))
+    make_folder(tmp_path / "val", n=2, classes=("cat", "nothing"))
+    assert open_folder(tmp_path, "train").classes == open_folder(tmp_path, "val").classes == ("cat",)
+    assert [(s.id, s.labels) for s in open_folder(tmp_path, "val")] == [
+        ("val__cat__img_000", (0,)),
+        ("val__nothing__img_001", ()),
+    ]
+
+
+def test_folders_of_nothing_alone_name_no_class(tmp_path):
+    with pytest.raises(DataError, match="no class names"):
+        open_folder(make_folder(tmp_path, n=2, classes=("none",)), "all")
 
 
 def test_split_folders_are_taken_as_they_are(tmp_path):
@@ -98,6 +165,7 @@ def test_split_folders_are_taken_as_they_are(tmp_path):
     assert [s.id for s in val] == ["val__bus__img_000", "val__cat__img_001"]
     assert train.classes == val.classes == ("bus", "cat", "dog")
     assert folder_splits(tmp_path) == ("train", "val")
+    assert not has_own_split(tmp_path) and is_per_class(tmp_path)
     with pytest.raises(DataError, match="no split 'all'"):
         open_folder(tmp_path, "all")
 

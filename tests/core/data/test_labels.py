@@ -36,6 +36,8 @@ def labels(tmp_path, content, image="a", name="labels.csv"):
         ("cat cat", (1,)),
         ("", ()),
         ("  ", ()),
+        ("none", ()),
+        (" Background ;", ()),
     ],
 )
 def test_cells_hold_any_number_of_labels(tmp_path, cell, ids):
@@ -192,3 +194,21 @@ def test_no_bytes_at_all_cause_anything_but_a_data_error(tmp_path_factory, data)
 def test_columns_separated_otherwise_than_by_commas_are_named(tmp_path, content, sign):
     with pytest.raises(DataError, match=f"by commas, not by {sign}"):
         labels(tmp_path, content)
+
+
+def test_words_for_nothing_are_no_class_unless_classes_txt_says_so(tmp_path):
+    table = read_labels(write(tmp_path, "image,labels\na,cat\nb,None\nc,\nd,negatives\n"))
+    assert table.vocabulary() == ("cat",)
+    assert [table.labels_of(i, {"cat": 0}) for i in "abcd"] == [(0,), (), (), ()]
+    assert [table.labels_of(i, {"None": 0, "cat": 1}) for i in "abcd"] == [(1,), (0,), (), ()]
+    with pytest.raises(DataError, match=r"unknown label 'None'.*Did you mean 'none'"):
+        table.labels_of("b", {"none": 0})
+    assert read_labels(write(tmp_path, '{"a": ["none"]}', "labels.json")).labels_of("a", {"cat": 0}) == ()
+
+
+@pytest.mark.parametrize("cell", ["none;cat", "cat none", "none,nothing"])
+def test_nothing_and_something_at_once_is_refused(tmp_path, cell):
+    table = read_labels(write(tmp_path, f'image,labels\na,"{cell}"\nb,cat\n'))
+    assert table.vocabulary() == ("cat",)
+    with pytest.raises(DataError, match=r"line 2: unknown label 'no\w+'.*shows none of the classes: leave it"):
+        table.labels_of("a", {"cat": 0})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recam_cli.core.data.registry import DATASETS, available_splits, data_root, open_dataset
+from recam_cli.core.data.registry import DATASETS, available_splits, data_root, labelled_split, open_dataset
 from recam_cli.core.errors import DataError, UsageError
 from recam_cli.core.settings.groups import DatasetName, DataSettings
 from tests.helpers.tiny_data import make_custom, make_flat, make_folder, make_voc
@@ -73,3 +73,18 @@ def test_shapes_need_no_folder_and_take_no_label_file(tmp_path):
     (tmp_path / "l.csv").touch()
     with pytest.raises(UsageError, match="--labels does not go with"):
         open_dataset(DataSettings(dataset="shapes", data_root=tmp_path, labels=tmp_path / "l.csv"), "train")
+
+
+def test_masks_are_made_for_all_photographs_where_recam_holds_some_out(tmp_path):
+    def split_of(name, root, split="train"):
+        return labelled_split(DataSettings(dataset=name, data_root=root), split)
+
+    own = make_folder(tmp_path / "own")
+    assert (split_of("folder", own), split_of("folder", own, "val")) == ("all", "val")
+    make_folder(tmp_path / "given" / "train")
+    make_folder(tmp_path / "given" / "val")
+    assert split_of("folder", tmp_path / "given") == "train"
+    assert split_of("custom", make_custom(tmp_path / "custom")) == "train"
+    assert split_of("shapes", tmp_path / "shapes") == "train"
+    with pytest.raises(DataError):
+        split_of("folder", tmp_path / "missing")
