@@ -34,12 +34,14 @@ def _execute(call: Call) -> None:
     found = _recognised(call, settings, tables.get("train-cls", {}))
     given = {name: getattr(settings, name) for name in settings_of(RunSettings) if name not in (*_OF_DATA, "until")}
     preset = call.values.get("preset") or "auto"
-    from recam_cli.core.data.registry import available_splits
+    from recam_cli.core.data.registry import available_splits, labelled_split
 
+    data = DataSettings(dataset=found.dataset, data_root=found.root)  # type: ignore[arg-type]
     stages = resolve_stages(
         given | {"data_root": found.root, "labels": found.labels},
         dataset=found.dataset,
-        splits=available_splits(DataSettings(dataset=found.dataset, data_root=found.root)),  # type: ignore[arg-type]
+        splits=available_splits(data),
+        labelled=labelled_split(data, "train"),
         preset=preset,
         config=tables,
         config_name=str(path or "config file"),

@@ -8,7 +8,7 @@ photograph; `tests/benchmarks/bench_estimate.py` compares them with runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,9 @@ def estimate(
         elif name == "report":
             seconds[name] = START[name]
         else:
-            seconds[name] = START[name] + _SECONDS[name](settings[name], amount, speeds)
+            masked = name in ("make-seeds", "make-masks") and settings[name].split != train.split
+            on = replace(amount, train=amount.train + amount.held_out) if masked else amount
+            seconds[name] = START[name] + _SECONDS[name](settings[name], on, speeds)
     return Estimate(seconds)
 
 

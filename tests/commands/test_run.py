@@ -68,7 +68,7 @@ def test_one_command_makes_all_and_says_where_it_is(done):
     folder, ended = done
     assert ended.code == 0, ended.text
     run = folder / "runs" / "photos"
-    assert len(list((run / "masks").glob("*.png"))) == 4
+    assert len(list((run / "masks").glob("*.png"))) == 6  # the held-out photographs' masks, too
     for place in ("masks", "segmenter/lraspp.safetensors", "predictions/val", "report.html"):
         assert (run / place).exists()
         assert f"runs/photos/{place}" in ended.text
@@ -93,7 +93,7 @@ def test_the_same_command_again_is_finished_and_changes_nothing(done):
     result = result_of(again)
     assert list(result["stages"]) == STAGES and result["new"] is False
     assert result["run"] == "runs/photos" and result["masks"] == "runs/photos/masks"
-    assert result["stages"]["make-seeds"]["images"] == 4
+    assert result["stages"]["make-seeds"]["images"] == 6
     assert {p: p.stat().st_mtime_ns for p in (folder / "runs").rglob("*")} == before
 
 
@@ -160,6 +160,21 @@ def test_an_interruption_names_the_same_command(done, tmp_path, number, code):
     assert drive(folder, *shlex.split(line.split("recam ", 1)[1].split("recam ", 1)[-1])).code == 0
     here, there = (left_by(f / "runs" / "photos")["files"] for f in (folder, done[0]))
     assert here == there
+
+
+def test_photographs_that_nobody_labelled_are_predicted_and_new_ones_next_time(done, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(done[0], folder)
+    for name in ("new", "newer"):
+        write_image(folder / "photos" / f"{name}.jpg", draw_photo((1,))[0])
+        ended = drive(folder, "run", "photos", *OPTIONS, "--json")
+        assert ended.code == 0, ended.text
+        assert "1 without label" in ended.text or "2 without label" in ended.text
+        assert "5/6 predict" in ended.text and "5/6 train-seg" not in ended.text
+        unlabelled = folder / "runs" / "photos" / "predictions" / "unlabelled"
+        assert (unlabelled / f"{name}.png").is_file()
+        assert result_of(ended)["unlabelled"] == "runs/photos/predictions/unlabelled"
+    assert "is finished" in drive(folder, "run", "photos", *OPTIONS).text
 
 
 def test_until_stops_there_and_without_it_the_run_goes_on(tmp_path):

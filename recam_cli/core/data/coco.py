@@ -79,7 +79,7 @@ def open_coco(root: Path, split: str, labels: Path | None = None, tell: Tell = r
     samples: list[Sample] = []
     for place in chosen:
         samples += _samples_of(root, place, tell)
-    return ImageSet("coco", root, split, classes, part_of(tuple(samples), split, places))
+    return ImageSet("coco", root, split, classes, part_of(tuple(samples), split, places, root))
 
 
 def coco_splits(root: Path) -> tuple[str, ...]:

@@ -7,9 +7,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from recam_cli.core.data.folder import held_out
+from recam_cli.core.data.near_copies import near_copies
+from recam_cli.core.data.photo_marks import MARKS_NAME
 from recam_cli.core.data.problems import did_you_mean, some
 from recam_cli.core.data.samples import Sample
+from recam_cli.core.data.split import held_out
 from recam_cli.core.errors import DataError
 
 Place = TypeVar("Place")
@@ -26,12 +28,17 @@ def split_of(name: str) -> str | None:
     return _WORDS.get(_YEAR.sub("", name.lower()))
 
 
+def splits_itself(places: Collection[str]) -> bool:
+    """Return whether a data set that lies in parts of these names has train and val of its own."""
+    return set(OWN) <= set(places)
+
+
 def splits_of(places: Collection[str]) -> tuple[str, ...]:
     """Return the splits of a data set that lies in parts of these names, those that train first.
 
     Without both train and val, recam holds a part out of all that there is.
     """
-    if not set(OWN) <= set(places):
+    if not splits_itself(places):
         return OWN if places else ()
     return tuple(sorted(places, key=lambda name: (name != "train", name != "val", name)))
 
@@ -43,7 +50,7 @@ def places_of(places: Mapping[str, Place], split: str, root: Path) -> tuple[Plac
         DataError: there is no such split.
     """
     known = splits_of(places)
-    if set(OWN) <= set(places):
+    if splits_itself(places):
         if split in places:
             return (places[split],)
     elif split in (*known, WHOLE) and known:
@@ -52,9 +59,10 @@ def places_of(places: Mapping[str, Place], split: str, root: Path) -> tuple[Plac
     raise DataError(f"{root}: no split {split!r}", remedy=remedy)
 
 
-def part_of(samples: tuple[Sample, ...], split: str, places: Collection[str]) -> tuple[Sample, ...]:
+def part_of(samples: tuple[Sample, ...], split: str, places: Collection[str], root: Path) -> tuple[Sample, ...]:
     """Return those samples of a whole data set that belong to `split`, where it has no train and val of its own."""
-    if set(OWN) <= set(places) or split == WHOLE:
+    if splits_itself(places) or split == WHOLE:
         return samples
-    held = held_out([sample.id for sample in samples])
+    groups = near_copies({sample.id: sample.image for sample in samples}, cache=root / MARKS_NAME)
+    held = held_out({sample.id: sample.labels for sample in samples}, groups)
     return tuple(sample for sample in samples if (sample.id in held) == (split == "val"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recam_cli.core.data.folder import folder_splits
-from recam_cli.core.data.ids import id_of
+from recam_cli.core.data.folder import folder_splits, has_own_split
+from recam_cli.core.data.ids import folded, id_of
 from recam_cli.core.data.images import PHOTO_SUFFIXES
 from recam_cli.core.data.labels import find_labels, read_labels
 from recam_cli.core.data.layout import file_names
@@ -21,7 +21,7 @@ def unlabelled_photos(dataset: str, root: Path, labels: Path | None = None) -> l
         labels: its label file, if another than its own.
 
     Returns:
-        Beside a table, those without a row; beside class folders, those that lie loose in the root.
+        Beside a table, those without a row; beside class folders, those that lie loose.
 
     Raises:
         DataError: the label file cannot be read.
@@ -29,13 +29,12 @@ def unlabelled_photos(dataset: str, root: Path, labels: Path | None = None) -> l
     if dataset != "folder":
         return []
     table = labels or find_labels(root)
-    names = [name for name in file_names(root) if name.lower().endswith(PHOTO_SUFFIXES)]
-    if table is None:
-        return [root / name for name in names]
-    if not names and all((root / split).is_dir() for split in folder_splits(root)):
-        return []
-    rows = read_labels(table, _step_over).entries
-    return [root / name for name in names if id_of(name) not in rows]
+    rows = read_labels(table, _step_over) if table is not None else None
+    bases = [root] if has_own_split(root) else [root / split for split in folder_splits(root)]
+    found = [base / name for base in bases for name in file_names(base) if name.lower().endswith(PHOTO_SUFFIXES)]
+    if rows is None:
+        return found
+    return [p for p in found if id_of(p.name) not in rows.entries and folded(id_of(p.name)) not in rows.spellings]
 
 
 def _step_over(problem: Problem) -> None:

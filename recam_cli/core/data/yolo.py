@@ -72,7 +72,7 @@ def open_yolo(root: Path, split: str, labels: Path | None = None, tell: Tell = r
     samples: list[Sample] = []
     for place in chosen:
         samples += _samples_of(root, place, classes, tell)
-    return ImageSet("yolo", root, split, classes, part_of(tuple(samples), split, places))
+    return ImageSet("yolo", root, split, classes, part_of(tuple(samples), split, places, root))
 
 
 def yolo_splits(root: Path) -> tuple[str, ...]:

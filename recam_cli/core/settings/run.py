@@ -70,6 +70,7 @@ def resolve_stages(
     *,
     dataset: str,
     splits: Collection[str] = (),
+    labelled: str = "",
     preset: str = "auto",
     config: Mapping[str, Mapping[str, Any]] | None = None,
     changes: Mapping[str, Mapping[str, Any]] | None = None,
@@ -81,6 +82,8 @@ def resolve_stages(
         given: values for all stages that have such a setting; None means "not given".
         dataset: the kind of data set, which chooses the preset "auto".
         splits: those there are: one that only the preset asks for is not asked for where it is missing.
+        labelled: the split of all labelled photographs, for which masks are made, where train-cls trains on "train";
+            "": those of the split that it trains on.
         preset: a recipe's name.
         config: tables of a config file by stage.
         changes: values by stage that win over all else.
@@ -96,6 +99,10 @@ def resolve_stages(
         flags = {k: v for k, v in given.items() if k in known and not (stage == "train-seg" and k in _NOT_OF_TRAIN_SEG)}
         if "label_file" in known:
             flags["label_file"] = given.get("labels")
+        if stage in ("make-seeds", "make-masks", "report") and labelled and run["split"] == "train":
+            run["split"] = labelled
+        elif stage == "train-seg":
+            run["split"] = found["train-cls"].settings.split
         recipe = {k: v for k, v in preset_values(preset, dataset, stage).items() if k not in run}
         if splits and recipe.get("split", next(iter(splits))) not in splits:
             del recipe["split"]
