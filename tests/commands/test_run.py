@@ -125,11 +125,11 @@ def test_what_was_deleted_is_made_again(done, tmp_path):
 
 
 MOMENTS = [
-    ("step", 2, ""),  # the classifier's
-    pytest.param("step", 4, "", marks=pytest.mark.slow),
+    ("step", 2, ""),  # of ReCAM
+    pytest.param("step", 1, "", marks=pytest.mark.slow),  # nothing to go on from: it begins anew
     ("opened", 2, "seeds"),
     pytest.param("opened", 3, "masks", marks=pytest.mark.slow),
-    ("step", 6, ""),  # the segmenter's
+    ("step", 3, ""),  # the segmenter's
     pytest.param("opened", 1, "val", marks=pytest.mark.slow),  # a prediction
 ]
 
