@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichProgress
 
-    from recam_cli.core.reporter import Progress
+    from recam_cli.core.reporter import Overall, Progress
 
 _PLAIN_SECONDS = 10.0
 CLOSED_PIPE = 141
@@ -40,6 +40,7 @@ class TerminalReporter:
         self.quiet = quiet
         self.verbose = verbose
         self._bars: RichProgress | None = None
+        self._overall: _RichOverall | None = None
 
     def info(self, message: str) -> None:
         """Print to stderr unless quiet."""
@@ -61,6 +62,12 @@ class TerminalReporter:
         with polled():
             if self.quiet:
                 yield _Silent()
+            elif self._overall is not None and self._bars is not None:
+                inner = _RichBar(self._bars, title, total, unit, self._overall)
+                try:
+                    yield inner
+                finally:
+                    inner.close()
             elif sys.stderr.isatty() and self._bars is None:
                 with self._rich_bar(title, total, unit) as bar:
                     yield bar
@@ -71,19 +78,31 @@ class TerminalReporter:
 
     @contextmanager
     def _rich_bar(self, title: str, total: int, unit: str) -> Iterator[Progress]:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+        with self._rich_bars() as bars:
+            yield _RichBar(bars, title, total, unit)
+
+    @contextmanager
+    def overall(self, seconds: float) -> Iterator[Overall]:
+        """Show the stages' bars below one over all of them; a line for each stage where there is no terminal."""
+        if self.quiet or not sys.stderr.isatty():
+            yield _PlainOverall(self)
+            return
+        with self._rich_bars() as bars:
+            self._overall = _RichOverall(bars, seconds)
+            try:
+                yield self._overall
+            finally:
+                self._overall = None
+
+    @contextmanager
+    def _rich_bars(self) -> Iterator[RichProgress]:
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
 
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[count]}"),
             TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -93,7 +112,7 @@ class TerminalReporter:
         with RichProgress(*columns, console=stderr_console()) as bars:
             self._bars = bars
             try:
-                yield _RichBar(bars, title, total, unit)
+                yield bars
             finally:
                 self._bars = None
 
@@ -113,16 +132,51 @@ class _Silent:
 
 
 class _RichBar:
-    def __init__(self, bars: RichProgress, title: str, total: int, unit: str) -> None:
-        self._bars, self._unit, self._begun, self._done = bars, unit, time.monotonic(), 0
-        self._task = bars.add_task(printable(title), total=total, rate="", figures="")
+    def __init__(
+        self, bars: RichProgress, title: str, total: int, unit: str, overall: _RichOverall | None = None
+    ) -> None:
+        self._bars, self._total, self._unit, self._begun, self._done = bars, total, unit, time.monotonic(), 0
+        self._overall = overall
+        self._task = bars.add_task(printable(title), total=total, count=f"0/{total}", rate="", figures="")
 
     def advance(self, count: int = 1, **figures: float) -> None:
         """Move the bar on."""
         raise_if_signalled()
         self._done += count
         rate = f"{self._done / max(1e-3, time.monotonic() - self._begun):.1f} {self._unit}s/s"
-        self._bars.update(self._task, advance=count, rate=rate, figures=_figures(figures))
+        count_text = f"{self._done}/{self._total}"
+        self._bars.update(self._task, advance=count, count=count_text, rate=rate, figures=_figures(figures))
+        if self._overall is not None:
+            self._overall.tick()
+
+    def close(self) -> None:
+        """Take the bar off, below an overall one."""
+        self._bars.remove_task(self._task)
+
+
+class _RichOverall:
+    def __init__(self, bars: RichProgress, seconds: float) -> None:
+        self._bars, self._before, self._seconds, self._begun = bars, 0.0, 0.0, time.monotonic()
+        self._task = bars.add_task("", total=max(seconds, 1e-3), count="", rate="", figures="")
+
+    def begin(self, title: str, before: float, seconds: float) -> None:
+        """Name the part, and move on to where it is expected to begin."""
+        self._before, self._seconds, self._begun = before, seconds, time.monotonic()
+        self._bars.update(self._task, description=printable(title), completed=before)
+
+    def tick(self) -> None:
+        """Move on as time goes, but not past the part's end."""
+        elapsed = min(time.monotonic() - self._begun, 0.98 * self._seconds)
+        self._bars.update(self._task, completed=self._before + elapsed)
+
+
+class _PlainOverall:
+    def __init__(self, reporter: TerminalReporter) -> None:
+        self._reporter = reporter
+
+    def begin(self, title: str, before: float, seconds: float) -> None:
+        """Print the title."""
+        self._reporter.info(title)
 
 
 class _PlainBar:

@@ -1,6 +1,7 @@
 """One thin module per subcommand: parse, resolve settings, call one stage, print its result."""
 
 COMMANDS = {
+    "run": "From a folder of photographs with image-level labels to masks, a segmenter and a report.",
     "demo": "Run the whole pipeline on the built-in data set: no data, no network, under 3 minutes.",
     "train-cls": "Train the classifier (CAM, then ReCAM) on image-level labels; starts a run.",
     "make-seeds": "Read class activation maps from the classifier: the seeds.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Mapping
@@ -15,9 +14,9 @@ import typer
 from recam_cli.commands import COMMANDS
 from recam_cli.core.errors import RunError
 from recam_cli.core.settings.declare import Setting, as_plain, settings_of
-from recam_cli.core.settings.groups import START_WORDS, DataSettings
-from recam_cli.core.settings.presets import PRESETS, preset_values
-from recam_cli.core.settings.resolve import Resolved, read_config, resolve
+from recam_cli.core.settings.groups import DataSettings
+from recam_cli.core.settings.presets import BY_DATASET, PRESETS, preset_values
+from recam_cli.core.settings.resolve import Resolved, read_config, resolve, with_absolute_paths
 from recam_cli.terminal import TerminalReporter, print_json
 
 if typing.TYPE_CHECKING:
@@ -102,9 +101,9 @@ class Call:
             config_name=str(path or "config file"),
             run_name=_manifest_of(run),
         )
-        resolved = _with_absolute_paths(resolved)
+        resolved = with_absolute_paths(resolved)
         if self.values["print_config"]:
-            _print_config(self.command.name, resolved)
+            print_config(self.command.name, resolved)
             raise typer.Exit
         return resolved
 
@@ -116,7 +115,7 @@ class Call:
             human()
 
 
-_DATASETS = ("custom", "voc", "folder", "shapes")
+_DATASETS = tuple(BY_DATASET)
 _FROM_TRAIN_CLS = ("dataset", "data_root", "labels", "max_pixels", "work_side", "seed")
 
 
@@ -174,6 +173,7 @@ def _function_of(command: Command) -> Callable[..., None]:
         inspect.Parameter(
             name,
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=None if type(None) in typing.get_args(kind) else inspect.Parameter.empty,
             annotation=Annotated[kind, typer.Argument(help=text, metavar=name.upper())],
         )
         for name, (kind, text) in command.arguments.items()
@@ -234,7 +234,8 @@ def _common_parameters(command: Command) -> list[inspect.Parameter]:
     if command.has_preset:
         text = "Recipe: auto is the data set's own. It stands below flags and config file, above the defaults shown."
         wanted.append(("preset", presets | None, None, typer.Option("--preset", help=text)))
-    text = f"TOML file with a table [{command.name}] of settings; flags win over it."
+    tables = "a table per stage, as [train-cls]," if command.name == "run" else f"a table [{command.name}]"
+    text = f"TOML file with {tables} of settings; flags win over it."
     wanted.append(("config", Path | None, None, typer.Option("--config", help=_escaped(text), metavar="FILE")))
     text = "Print the settings as TOML, with where each comes from, and stop."
     wanted.append(("print_config", bool, False, typer.Option("--print-config", help=text)))
@@ -257,28 +258,13 @@ def _default_dataset(cls: type[Any]) -> str:
     return str(known["dataset"].default) if "dataset" in known else ""
 
 
-_INPUT_PATHS = ("data_root", "labels", "label_file", "irn_weights", "psa_weights")
-_WORDS_OR_PATHS = ("weights", "init", "irn_init", "psa_init")
-
-
-def _with_absolute_paths(resolved: Resolved[S]) -> Resolved[S]:
-    """Make paths of what is read absolute, so that later stages and `rerun` find it from anywhere."""
-    settings: Any = resolved.settings
-    values = {name: getattr(settings, name, None) for name in (*_INPUT_PATHS, *_WORDS_OR_PATHS)}
-    changes: dict[str, Any] = {name: value.absolute() for name, value in values.items() if isinstance(value, Path)}
-    for name in _WORDS_OR_PATHS:
-        value = values[name]
-        if isinstance(value, str) and value not in START_WORDS and Path(value).is_file():
-            changes[name] = str(Path(value).absolute())
-    return Resolved(dataclasses.replace(settings, **changes), resolved.sources)
-
-
 def _without_none(kind: Any) -> Any:
     rest = [k for k in typing.get_args(kind) if k is not type(None)]
     return rest[0] if type(None) in typing.get_args(kind) and len(rest) == 1 else kind
 
 
-def _print_config(stage: str, resolved: Resolved[Any]) -> None:
+def print_config(stage: str, resolved: Resolved[Any]) -> None:
+    """Print a stage's settings as a table of TOML, with where each comes from."""
     import json
 
     from recam_cli.terminal import print_line

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,14 +63,14 @@ def read_bounded(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
     raise OSError(errno.EFBIG, f"more than {limit >> 20} MB" if limit >> 20 else f"more than {limit >> 10} kB")
 
 
-def parse_json(text: str | bytes) -> Any:
-    """Return the value of a JSON text.
+def parse_json(text: str | bytes, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """Return the value of a JSON text; `hook` replaces each object as soon as it is read, the inner ones first.
 
     Raises:
         ValueError: not JSON, not UTF-8, or nested more than `MAX_DEPTH` deep: what reads it, recurses.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_hook=hook)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     level = [value] if isinstance(value, dict | list) else []
@@ -81,14 +82,14 @@ def parse_json(text: str | bytes) -> Any:
     raise ValueError("nested too deeply")
 
 
-def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> Any:
-    """Return the value of a JSON file.
+def read_json(path: Path, limit: int = MAX_JSON_BYTES, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """Return the value of a JSON file; `hook` as in `parse_json`.
 
     Raises:
         OSError: as `read_bounded`.
         ValueError: as `parse_json`.
     """
-    return parse_json(read_bounded(path, limit).decode("utf-8"))
+    return parse_json(read_bounded(path, limit).decode("utf-8"), hook)
 
 
 def reason_of(error: BaseException) -> str:

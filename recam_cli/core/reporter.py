@@ -7,7 +7,7 @@ library users pass `SilentReporter`.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Progress(Protocol):
@@ -36,6 +36,39 @@ class Reporter(Protocol):
     def track(self, title: str, total: int, unit: str = "image") -> AbstractContextManager[Progress]:
         """Open a bar over `total` items of `unit` ("image", "step"), with rate and ETA."""
         ...
+
+
+class Overall(Protocol):
+    """The progress of several stages together."""
+
+    def begin(self, title: str, before: float, seconds: float) -> None:
+        """Say that a part begins, e.g. "3/6 make-seeds", expected after `before` seconds and to take `seconds`."""
+        ...
+
+
+@runtime_checkable
+class ShowsOverall(Protocol):
+    """A reporter that can show stages inside one overall bar."""
+
+    def overall(self, seconds: float) -> AbstractContextManager[Overall]:
+        """Open the bar over what is expected to take so many seconds."""
+        ...
+
+
+def overall_of(reporter: Reporter, seconds: float) -> AbstractContextManager[Overall]:
+    """Return the reporter's overall bar; where it has none, its messages say which part begins."""
+    if isinstance(reporter, ShowsOverall):
+        return reporter.overall(seconds)
+    return nullcontext(_ToldParts(reporter))
+
+
+class _ToldParts:
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+
+    def begin(self, title: str, before: float, seconds: float) -> None:
+        """Tell the title."""
+        self._reporter.info(title)
 
 
 class _SilentProgress:

@@ -1,4 +1,4 @@
-"""demo: every stage in turn on the built-in data set, then a table, a contact sheet and the report."""
+"""demo: `recam run` on the built-in data set, with plain CAM beside ReCAM, a table, a contact sheet and the report."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from recam_cli.core.report.run_figures import OWN_STAGE as REPORT
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.files import write_bytes
 from recam_cli.core.runs.manifest import MANIFEST_NAME, Manifest
-from recam_cli.core.runs.next_command import has_snapshot
-from recam_cli.core.runs.run import RUNS_FOLDER, Run, result_settings
+from recam_cli.core.runs.run import RUNS_FOLDER, Run
 from recam_cli.core.settings.declare import settings_of
 from recam_cli.core.settings.demo import DemoSettings
 from recam_cli.core.settings.evaluate import EvaluateSettings
@@ -30,9 +29,8 @@ from recam_cli.core.settings.make_seeds import MakeSeedsSettings
 from recam_cli.core.settings.presets import preset_values
 from recam_cli.core.settings.report import ReportSettings
 from recam_cli.core.settings.resolve import Resolved, resolve
-from recam_cli.core.settings.train_cls import TrainClsSettings
-from recam_cli.core.settings.train_seg import TrainSegSettings
-from recam_cli.stages import evaluate, make_masks, make_seeds, report, train_cls, train_seg
+from recam_cli.core.settings.run import resolve_stages
+from recam_cli.stages import evaluate, make_masks, make_seeds, report, run_all, run_plan
 
 PRESET = "shapes"
 SHEET = "demo.png"
@@ -128,66 +126,56 @@ class _Demo:
         """What its images are made from."""
         return ShapesSpec(seed=self.settings.seed, train=self.settings.images, val=self.settings.val_images)
 
+    @property
+    def whole(self) -> run_plan.Whole:
+        """What `recam run` would do on its images, up to the segmenter."""
+        stages = resolve_stages(self._shared(), dataset=PRESET, changes=self.changes)
+        return run_plan.Whole(self.out, stages, ("train-cls", "make-seeds", "make-masks", "train-seg"), PRESET)
+
     def is_own_data(self) -> bool:
         """Return whether a demo of these settings has drawn its images there, or some of them."""
         return spec_of(self.data) == self.spec
 
     def is_own_run(self) -> bool:
         """Return whether the run is that of a demo of these settings that was not finished."""
-        if not (self.out / MANIFEST_NAME).is_file():
+        if not self.out.is_dir():
             return False
-        stages = Manifest.load(self.out).stages
-        if REPORT in stages and stages[REPORT].state == "done":
-            return False
-        if "train-cls" not in stages:
-            return not stages
-        wanted = result_settings(self._resolved(TrainClsSettings, "train-cls").settings, {})
-        wanted["data_root"] = str(self.data)
-        trained = stages["train-cls"].settings
-        return all(trained.get(name) == value for name, value in wanted.items())
+        stages = Manifest.load(self.out).stages if (self.out / MANIFEST_NAME).is_file() else {}
+        finished = REPORT in stages and stages[REPORT].state == "done"
+        return not finished and run_plan.is_begun(self.whole)
 
     def run(self) -> DemoResult:
         begun = time.monotonic()
         drawn = self._timed(lambda: open_shapes(self.data, "train", self.spec))
         self._row("images", "", drawn[1])
-        trained = self._timed(self._train_classifier)
-        self._row("classifier", "train", trained[1])
+        made = run_all.run(self.whole, self.reporter, estimated=False)
+        self._row("classifier", "train", made.seconds["train-cls"])
         run = Run.open(self.out)
-        self._seeds(run)
-        resume = run.entry("train-seg") is None and has_snapshot(run.path, "train-seg")
-        settings = self._resolved(TrainSegSettings, "train-seg", resume=resume)
-        segmented = self._timed(lambda: train_seg.run(settings, run, self.reporter))
+        self._seeds(run, made.seconds)
         scored = self._evaluate(run, "segmentation", "val")
-        self._row("segmentation", "val", segmented[1], scored.miou)
+        self._row("segmentation", "val", made.seconds["train-seg"], scored.miou)
         sheet = self._draw(run)
         page = report.run(self._resolved(ReportSettings, "report"), run, self.reporter).page
         seconds = round(time.monotonic() - begun, 1)
         return DemoResult(self.out, self.data, tuple(self.rows), sheet, page, seconds)
 
-    def _train_classifier(self) -> None:
-        if self.out.exists() and Run.open(self.out).entry("train-cls") is not None:
-            return
-        settings = self._resolved(TrainClsSettings, "train-cls", resume=has_snapshot(self.out, "train-cls"))
-        train_cls.run(settings, self.out, self.reporter, preset=PRESET)
-
-    def _seeds(self, run: Run) -> None:
-        """Make, refine and score the seeds and masks of CAM and of ReCAM."""
+    def _seeds(self, run: Run, took: Mapping[str, float]) -> None:
+        """Make the seeds and masks of plain CAM beside those of ReCAM, and score both."""
         methods = {"cam": "CAM", "recam": "ReCAM"}
-        seconds: dict[str, float] = {}
-        for method in methods:
-            seeds = self._resolved(MakeSeedsSettings, "make-seeds", method=method)
-            seconds[f"{method} seeds"] = self._timed(lambda s=seeds: make_seeds.run(s, run, self.reporter))[1]  # type: ignore[misc]
-            masks = self._resolved(MakeMasksSettings, "make-masks", method=method)
-            seconds[f"{method} masks"] = self._timed(lambda m=masks: make_masks.run(m, run, self.reporter))[1]  # type: ignore[misc]
+        seconds = {"recam seeds": took["make-seeds"], "recam masks": took["make-masks"]}
+        seeds = self._resolved(MakeSeedsSettings, "make-seeds", method="cam")
+        seconds["cam seeds"] = self._timed(lambda: make_seeds.run(seeds, run, self.reporter))[1]
+        masks = self._resolved(MakeMasksSettings, "make-masks", method="cam")
+        seconds["cam masks"] = self._timed(lambda: make_masks.run(masks, run, self.reporter))[1]
         for of in ("seeds", "masks"):
             for method, name in methods.items():
                 result = self._evaluate(run, of, "train", method=method)
-                took = seconds[f"{method} {of}"]
+                made_in = seconds[f"{method} {of}"]
                 if of == "masks":
-                    self._row(f"{name} masks", "train", took, result.miou)
+                    self._row(f"{name} masks", "train", made_in, result.miou)
                 else:
                     free = percent(result.label_free[1]) if result.label_free else None
-                    self._row(f"{name} seeds", "train", took, free, result.miou, result.threshold)
+                    self._row(f"{name} seeds", "train", made_in, free, result.miou, result.threshold)
 
     def _evaluate(self, run: Run, of: str, split: str, **values: Any) -> EvaluateResult:
         resolved = self._resolved(EvaluateSettings, "evaluate", of=of, split=split, **values)
@@ -203,11 +191,14 @@ class _Demo:
 
     def _resolved(self, cls: type[S], stage: str, **values: Any) -> Resolved[S]:
         """Return a stage's settings: the preset's, unless `values` or the demo's own settings say otherwise."""
-        known = settings_of(cls)
-        shared = ("seed", "device", "precision", "deterministic", "workers")
-        flags = {name: getattr(self.settings, name) for name in shared if name in known}
-        flags |= {"dataset": PRESET, "data_root": self.data, **values, **self.changes.get(stage, {})}
+        flags = {name: value for name, value in self._shared().items() if name in settings_of(cls)}
+        flags |= {"dataset": PRESET, **values, **self.changes.get(stage, {})}
         return resolve(cls, flags=flags, preset=preset_values(PRESET, PRESET, stage))
+
+    def _shared(self) -> dict[str, Any]:
+        """Return what all stages have alike."""
+        shared = ("seed", "device", "precision", "deterministic", "workers")
+        return {"data_root": self.data, **{name: getattr(self.settings, name) for name in shared}}
 
     def _row(self, name: str, split: str, seconds: float, *figures: float | None) -> None:
         self.rows.append(DemoRow(name, split, round(seconds, 1), *figures))

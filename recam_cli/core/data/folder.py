@@ -3,6 +3,9 @@
     <class>/<photo>                    folder per class, one label per image; its id is <class>__<photo>
     <photo>, labels.csv                flat, with labels as in core/data/labels.py; the id is <photo>
 
+Photographs without a row, or beside the class folders, are unlabelled: they are left out, with a warning; `recam run`
+predicts them. An empty cell in labels.csv is no missing row, but says that the photograph shows none of the classes.
+
 A folder named `background`, `none`, `nothing`, `negatives`, `empty` (all in `classes.NOTHING`, in any case) holds
 photographs that show none of the classes, unless classes.txt names a class so.
 
@@ -141,8 +144,10 @@ def _flat(root: Path, base: Path, labels: Path | None, tell: Tell) -> tuple[tupl
     bases = [root / name for name in folder_splits(root)] if base != root else [base]
     _match_photos(table, photos, [index_photos(b) for b in bases if b != base], tell)
     _warn_of_others(base, tell)
+    listed = [i for i in photos.photos if i in table.entries or folded(i) in table.spellings]
+    _warn_of_unlabelled(base, [p.name for i, p in photos.photos.items() if i not in set(listed)], "have no row", tell)
     samples = build_samples(
-        [Listed(image_id) for image_id in photos.photos],
+        [Listed(image_id) for image_id in listed],
         base,
         photos,
         _masks(root, base),
@@ -170,11 +175,7 @@ def _per_class(root: Path, base: Path, tell: Tell) -> tuple[tuple[str, ...], tup
             f"{base}: neither class folders with photographs nor a label file",
             remedy="Make one folder per class, or add labels.csv with the columns image,labels",
         )
-    if _photos_of(base):
-        raise DataError(
-            f"{base}: photographs beside class folders",
-            remedy="Move them into the folders, or add labels.csv",
-        )
+    _warn_of_unlabelled(base, _photos_of(base), "lie beside class folders", tell)
     classes, negatives = _class_names(root, base, folders, tell)
     samples: list[Sample] = []
     owners: dict[str, Path] = {}
@@ -239,6 +240,13 @@ def _renamed(photos: PhotoIndex, prefix: str) -> PhotoIndex:
 
 def _masks(root: Path, base: Path) -> Callable[[str], Path | None]:
     return index_masks(root / MASKS_FOLDER, base / MASKS_FOLDER)
+
+
+def _warn_of_unlabelled(base: Path, names: list[str], why: str, tell: Tell) -> None:
+    """Warn of photographs that nobody labelled: they train nothing, and `recam run` predicts them."""
+    if names:
+        reason = f"{len(names)} photographs {why}, so they train nothing: {some(names)}"
+        tell(Problem(base, reason, "Label them if they should count; recam run predicts them", "warning"))
 
 
 def _warn_of_others(folder: Path, tell: Tell) -> None:

@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from recam_cli.core.data.coco import COCO_PLACE, coco_places, coco_splits, open_coco
 from recam_cli.core.data.custom import custom_splits, open_custom
 from recam_cli.core.data.folder import folder_splits, has_own_split, open_folder
+from recam_cli.core.data.own_split import splits_itself
 from recam_cli.core.data.problems import Tell, raise_errors
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.data.voc import open_voc, voc_splits
+from recam_cli.core.data.yolo import YOLO_PLACE, open_yolo, yolo_places, yolo_splits
 from recam_cli.core.errors import DataError, UsageError
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.settings.groups import DataSettings
@@ -32,6 +35,8 @@ class DatasetKind:
         roots: where it is looked for without `--data-root`.
         place: what belongs there, for the message when it is missing.
         generated: whether recam makes it itself, so that its folder need not exist.
+        splits_itself: says whether the data set has train and val of its own, where recam otherwise holds a part out;
+            None where it always has.
     """
 
     open: Opener
@@ -39,6 +44,7 @@ class DatasetKind:
     roots: tuple[Path, ...]
     place: str
     generated: bool = False
+    splits_itself: Callable[[Path], bool] | None = None
 
 
 def _open_shapes(root: Path, split: str, labels: Path | None, tell: Tell) -> ImageSet:
@@ -67,6 +73,21 @@ DATASETS: dict[str, DatasetKind] = {
         folder_splits,
         (Path("data/folder"),),
         "one folder of photographs per class, or photographs and labels.csv",
+        splits_itself=lambda root: not has_own_split(root),
+    ),
+    "coco": DatasetKind(
+        open_coco,
+        coco_splits,
+        (Path("data/coco"),),
+        COCO_PLACE,
+        splits_itself=lambda root: splits_itself(coco_places(root)),
+    ),
+    "yolo": DatasetKind(
+        open_yolo,
+        yolo_splits,
+        (Path("data/yolo"),),
+        YOLO_PLACE,
+        splits_itself=lambda root: splits_itself(yolo_places(root)),
     ),
     "shapes": DatasetKind(
         _open_shapes,
@@ -122,8 +143,9 @@ def labelled_split(settings: DataSettings, split: str) -> str:
     That is "all" where recam itself holds some of the photographs out; errors as `data_root`.
     """
     with _system_errors():
-        own = settings.dataset == "folder" and has_own_split(data_root(settings))
-        return "all" if own and split == "train" else split
+        root = data_root(settings)
+        own = DATASETS[settings.dataset].splits_itself
+        return "all" if split == "train" and own is not None and not own(root) else split
 
 
 def data_root(settings: DataSettings) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recam_cli.core.runs.manifest import StageEntry
+from recam_cli.core.runs.plan import RunPlan
 from recam_cli.core.runs.stage_facts import (
     PARTS,
     SCORABLE_NOTE,
@@ -26,12 +27,14 @@ _NOT_FINITE = "snapshots/not-finite.safetensors"
 _RATE = re.compile(r"(\w+_)?lr(_\w+)?")
 _DROPPED = ("--resume", "--download")
 """Options of a recorded command that were about what was there then."""
-_WHOLE = ("demo", "rerun")
+_WHOLE = ("demo", "rerun", "run")
 """Commands that record the stages of a whole run; called again, they go on."""
 
 
 def next_command(run: Run) -> str:
     """Return the command that continues the run; once all stages are done, evaluates and then reports it."""
+    if (whole := _rest_of_whole(run)) is not None:
+        return whole
     for stage in STAGE_ORDER:
         for suffix in VARIANTS:
             if (due := _due(run, stage, suffix)) is not None:
@@ -43,6 +46,18 @@ def next_command(run: Run) -> str:
     if evaluated or trained.notes.get(SCORABLE_NOTE) is False:
         return shell_line(("recam", "report", *place))
     return shell_line(("recam", "evaluate", "--of", "segmentation", *place))
+
+
+def _rest_of_whole(run: Run) -> str | None:
+    """Return the `recam run` that began a run and has not done all of its stages; else None."""
+    plan = RunPlan.load(run.path)
+    words = shlex.split(plan.command) if plan is not None else []
+    if plan is None or words[:2] != ["recam", "run"]:
+        return None
+    wanted = STAGE_ORDER[: STAGE_ORDER.index(plan.until) + 1] if plan.until in STAGE_ORDER else STAGE_ORDER
+    if plan.until == "check-data" or all(run.entry(stage) is not None for stage in wanted):
+        return None
+    return shell_line(words if _has(words, "--run") else [*words, "--run", str(run.path)])
 
 
 def _due(run: Run, stage: str, suffix: str) -> str | None:
@@ -80,6 +95,8 @@ def command_of(run: Run, name: str, *, overwrite: bool = False) -> str:
 
 def going_on(words: Sequence[str], command: str, run: Path, stage: str) -> list[str]:
     """Return the words of an interrupted call of `command` so that they go on where it had begun `stage` in `run`."""
+    if command == "run":  # its run has one place for the same photographs
+        return list(words)
     place = _place_option(command)
     words = list(words) if _has(words, place) else [*words, place, str(run)]
     if command in TRAINED_IN and "--resume" not in words and has_snapshot(run, stage):

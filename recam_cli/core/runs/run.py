@@ -21,6 +21,7 @@ from recam_cli.core.runs.leftovers import is_leftover, sweep
 from recam_cli.core.runs.lock import LOCK_NAME, Lock, in_use, locked
 from recam_cli.core.runs.manifest import MANIFEST_NAME, Manifest, Output, StageEntry
 from recam_cli.core.runs.next_command import command_of, next_command
+from recam_cli.core.runs.plan import PLAN_NAME
 from recam_cli.core.runs.stage_facts import STAGE_ORDER
 from recam_cli.core.runs.sums import write_sums
 from recam_cli.core.runs.under_way import note_begun
@@ -33,6 +34,8 @@ S = TypeVar("S")
 RUNS_FOLDER = Path("runs")
 METRICS_NAME = "metrics.jsonl"
 _UNFINISHED = "unfinished-"
+_NO_VALUE = ("--json", "--quiet", "-q", "--verbose", "-v")
+"""Options of `recam run` that no value follows."""
 _PLACES = ("data_root", "labels", "max_pixels", "download", "init")
 
 
@@ -87,7 +90,7 @@ class Run:
                 for left in list(path.iterdir()):
                     if left.name == MANIFEST_NAME:
                         write_bytes(aside / left.name, left.read_bytes())  # the run is never without a manifest
-                    elif left.name != LOCK_NAME and not left.name.startswith(_UNFINISHED):
+                    elif left.name not in (LOCK_NAME, PLAN_NAME) and not left.name.startswith(_UNFINISHED):
                         left.rename(aside / left.name)
             except OSError as error:
                 raise RunError(
@@ -226,7 +229,7 @@ class Run:
             sweep(self.path)
             self.manifest = Manifest.load(self.path)
             entry = StageEntry(
-                command=_asked_command(),
+                command=asked_command(),
                 settings=as_plain(resolved.settings),
                 sources=dict(resolved.sources),
                 fingerprint=stage_fingerprint(name, resolved.settings, inputs or {}),
@@ -309,19 +312,21 @@ def newest_run(root: Path = RUNS_FOLDER) -> Path | None:
     return max(found, key=lambda p: (p.stat().st_mtime_ns, p.parent.name)).parent if found else None
 
 
-def _asked_command() -> str:
+def asked_command() -> str:
     """Return the command line of this process, so that it can be run elsewhere.
 
-    The paths of a config file, and of a run that is repeated, are made absolute.
+    The paths of a config file, of a run that is repeated, and of the photographs of a whole run, are made absolute.
     """
-    words, after_config = ["recam"], False
+    words, after_config, before = ["recam"], False, ""
     for word in sys.argv[1:]:
         option, equals, value = word.partition("=")
-        if after_config or (sys.argv[1] == "rerun" and (Path(word) / MANIFEST_NAME).is_file()):
+        places = sys.argv[1] == "run" and (before == "run" or before in _NO_VALUE) and Path(word).is_dir()
+        repeated = sys.argv[1] == "rerun" and (Path(word) / MANIFEST_NAME).is_file()
+        if after_config or places or repeated:
             words.append(str(Path(word).absolute()))
         else:
             words.append(f"{option}={Path(value).absolute()}" if equals and option == "--config" else word)
-        after_config = word == "--config"
+        after_config, before = word == "--config", word
     return shlex.join(words)
 
 
@@ -344,7 +349,7 @@ def _of_no_stage(path: Path) -> bool:
     """Return whether a run that was killed before its first stage leaves such a file."""
     if path.name == MANIFEST_NAME:
         return not Manifest.load(path.parent).stages
-    return path.name == LOCK_NAME or is_leftover(path.name)
+    return path.name in (LOCK_NAME, PLAN_NAME) or is_leftover(path.name)
 
 
 def _only_begun(path: Path) -> bool:

@@ -18,7 +18,7 @@ OUTPUT = "Output"
 START_WORDS = ("classifier", "weights", "imagenet", "builtin", "none")
 """What initial weights can be but a file."""
 
-DatasetName = Literal["custom", "voc", "folder", "shapes"]
+DatasetName = Literal["custom", "voc", "folder", "coco", "yolo", "shapes"]
 
 
 @dataclass(frozen=True, kw_only=True)

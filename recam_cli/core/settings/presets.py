@@ -115,7 +115,7 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 }
 """Preset name → stage → setting → value."""
 
-BY_DATASET = {"voc": "voc", "custom": "small", "folder": "small", "shapes": "shapes"}
+BY_DATASET = {"voc": "voc", "custom": "small", "folder": "small", "coco": "small", "yolo": "small", "shapes": "shapes"}
 
 
 def preset_values(preset: str, dataset: str, stage: str) -> Mapping[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from recam_cli.core.errors import RunError, UsageError
 from recam_cli.core.settings.declare import Setting, settings_of
+from recam_cli.core.settings.groups import START_WORDS
 
 S = TypeVar("S")
 _MAX_BYTES = 64 << 10
@@ -82,6 +83,22 @@ def resolve(
     return Resolved(cls(**values), sources)
 
 
+_INPUT_PATHS = ("data_root", "labels", "label_file", "irn_weights", "psa_weights")
+_WORDS_OR_PATHS = ("weights", "init", "irn_init", "psa_init")
+
+
+def with_absolute_paths(resolved: Resolved[S]) -> Resolved[S]:
+    """Make paths of what is read absolute, so that later stages and `rerun` find it from anywhere."""
+    settings: Any = resolved.settings
+    values = {name: getattr(settings, name, None) for name in (*_INPUT_PATHS, *_WORDS_OR_PATHS)}
+    changes: dict[str, Any] = {name: value.absolute() for name, value in values.items() if isinstance(value, Path)}
+    for name in _WORDS_OR_PATHS:
+        value = values[name]
+        if isinstance(value, str) and value not in START_WORDS and Path(value).is_file():
+            changes[name] = str(Path(value).absolute())
+    return Resolved(replace(settings, **changes), resolved.sources)
+
+
 def _recorded(declared: Setting, value: Any, where: str) -> Any:
     try:
         return declared.parse(value, where)
@@ -95,6 +112,20 @@ def read_config(path: Path, stage: str, *, tables: Collection[str] = ()) -> dict
     Args:
         path: the file.
         stage: whose table.
+        tables: the names a table may have; without them any.
+
+    Raises:
+        UsageError: as `read_tables`.
+    """
+    return read_tables(path, stage, tables=tables).get(stage, {})
+
+
+def read_tables(path: Path, stage: str, *, tables: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+    """Read all tables of a TOML config file, by stage.
+
+    Args:
+        path: the file.
+        stage: whose table an entry outside of any should stand in.
         tables: the names a table may have; without them any.
 
     Raises:
@@ -121,7 +152,10 @@ def read_config(path: Path, stage: str, *, tables: Collection[str] = ()) -> dict
         close = difflib.get_close_matches(strange[0], tables, n=1)
         hint = f"Did you mean [{close[0]}]?" if close else f"Known are {', '.join(tables)}"
         raise UsageError(f"{path}: unknown table [{strange[0]}]", remedy=hint)
-    return dict(found.get(stage, found.get(stage.replace("-", "_"), {})))
+    spelled: dict[str, dict[str, Any]] = {}
+    for name in sorted(found, key=lambda key: "-" in key):  # of both spellings the stage's own
+        spelled[name.replace("_", "-")] = dict(found[name])
+    return spelled
 
 
 def _require_short_keys(text: str, path: Path) -> None:
