@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from recam_cli.core.data.samples import ImageSet
+from recam_cli.core.masks.stability import SAMPLE, SIDE
 from recam_cli.core.run_speeds import MEGA, Amount, Speeds, amount_of, measured
 from recam_cli.core.settings.irn import walk_kind
 from recam_cli.core.settings.make_masks import MakeMasksSettings
@@ -35,6 +36,8 @@ CUTTING = 0.15
 """Seconds of one core per megapixel of a mask, to cut a seed and write what comes out."""
 ONE_CRF = 0.6
 """One dense CRF, as a share of two on the same photograph."""
+STABLE = 3.0
+"""Dense CRFs at all thresholds to compare, as a multiple of two."""
 
 
 @dataclass(frozen=True)
@@ -55,29 +58,38 @@ def check_data(settings: Any, amount: Amount, speeds: Speeds) -> float:
 
 
 def train_cls(settings: TrainClsSettings, amount: Amount, speeds: Speeds) -> float:
-    """Return the seconds of train-cls: the check, both phases, and AP on held-out photographs after each."""
-    phases = 2 if settings.method == "recam" else 1
-    epochs = settings.epochs + (settings.recam_epochs if phases == 2 else 0)
-    steps = _steps(amount.train * epochs, settings.crop, speeds.step, amount, speeds)
-    scored = phases if settings.select == "last" else epochs
-    scoring = amount.held_out * amount.area * speeds.forward * scored
-    return _checking(amount.train + amount.held_out, settings.workers, amount, speeds) + steps + scoring
+    """Return the seconds of train-cls: the check, all phases, and AP on held-out photographs after each."""
+    again = settings.method != "cam" and amount.classes > 1
+    first, second = settings.epochs_of(amount.train, amount.classes)
+    epochs, phases = first + (second if again else 0), 2 if again else 1
+    seconds = _steps(amount.train * epochs, settings.crop, speeds.step, amount, speeds)
+    if settings.start == "probe":
+        views = 2 * sum(amount.seen(side) for side in settings.probe_sides)
+        seconds += (2 if again else 1) * amount.train * (views * speeds.forward + amount.area * speeds.decoding)
+    scored = phases if settings.select == "last" else epochs + 2 * phases
+    side = min(settings.work_side, settings.long_side[1])
+    seconds += amount.held_out * amount.worked(side) * speeds.forward * scored
+    return _checking(amount.train + amount.held_out, settings.workers, amount, speeds) + seconds
 
 
 def make_seeds(settings: MakeSeedsSettings, amount: Amount, speeds: Speeds) -> float:
-    """Return the seconds of make-seeds: each scale, and its mirror image."""
-    views = sum(scale**2 for scale in settings.scales) * (2 if settings.flip else 1)
-    return amount.train * amount.area * (views * speeds.forward + speeds.decoding)
+    """Return the seconds of make-seeds: each size, and its mirror image."""
+    sides = [side for side in settings.sides if side]
+    once = sum(map(amount.seen, sides)) if sides else amount.area * sum(scale**2 for scale in settings.scales)
+    views = once * (2 if settings.flip else 1)
+    return amount.train * (views * speeds.forward + amount.area * speeds.decoding)
 
 
 def make_masks(settings: MakeMasksSettings, amount: Amount, speeds: Speeds) -> float:
     """Return the seconds of make-masks, the parts of its refinement included."""
     workers = max(1, min(speeds.cores, settings.workers if settings.workers is not None else speeds.cores))
-    area = amount.train * amount.area
-    seconds = area * CUTTING / workers
+    area = amount.train * amount.worked(settings.work_side)
+    seconds = amount.train * amount.area * CUTTING / workers
     refining = area * speeds.crf * speeds.cores / workers
     if settings.refine.endswith("crf"):
         seconds += ONE_CRF * refining
+    if settings.refine != "none" and settings.threshold == "auto":
+        seconds += min(amount.train, SAMPLE) * amount.seen(SIDE) * STABLE * speeds.crf * speeds.cores / workers
     kind = walk_kind(settings.refine)
     if kind is None:
         return seconds
@@ -85,7 +97,7 @@ def make_masks(settings: MakeMasksSettings, amount: Amount, speeds: Speeds) -> f
     crops = settings.irn_crop if kind == "irn" else settings.psa_crop
     epochs = settings.irn_epochs if kind == "irn" else settings.psa_epochs
     seconds += _steps(amount.train * epochs, crops, speeds.forward + BRANCH * speeds.crf, amount, speeds)
-    walking = area * settings.walk_scale**2
+    walking = amount.train * amount.seen(settings.walk_side) if settings.walk_side else area * settings.walk_scale**2
     maps = amount.labels + (1 if settings.walk_sources == "labels" or kind == "psa" else 0)
     spread = speeds.walk * maps * float((settings.walk_steps / 512) ** 0.5)
     return seconds + walking * (2 * speeds.forward + spread)
@@ -100,9 +112,11 @@ def train_seg(settings: TrainSegSettings, amount: Amount, speeds: Speeds) -> flo
 def predicting(settings: TrainSegSettings, photographs: int, amount: Amount, speeds: Speeds) -> float:
     """Return the seconds that predicting so many photographs takes."""
     views = sum(scale**2 for scale in settings.eval_scales) * (2 if settings.flip else 1)
-    each = views * (HEADS[settings.network] * speeds.forward + GROWING / speeds.cores) + speeds.decoding
-    each += ONE_CRF * speeds.crf if settings.crf else 0.0
-    return photographs * amount.area * each
+    seen = amount.seen(settings.predict_side) if settings.predict_side else amount.worked(settings.work_side)
+    each = seen * views * HEADS[settings.network] * speeds.forward
+    each += amount.area * (GROWING / speeds.cores + speeds.decoding)
+    each += amount.worked(settings.work_side) * ONE_CRF * speeds.crf if settings.crf else 0.0
+    return photographs * each
 
 
 def _checking(photographs: int, workers: int, amount: Amount, speeds: Speeds) -> float:

@@ -52,6 +52,7 @@ class Amount:
         area: megapixels of one, on average.
         labels: classes that one shows, on average.
         classes: number of classes.
+        aspect: of one, the shorter side over the longer, on average.
     """
 
     train: int
@@ -60,6 +61,15 @@ class Amount:
     area: float
     labels: float
     classes: int
+    aspect: float = 0.75
+
+    def seen(self, side: int) -> float:
+        """Return the megapixels of one at the longer side `side`."""
+        return side**2 * self.aspect / MEGA
+
+    def worked(self, side: int) -> float:
+        """Return the megapixels of one's working copy of the longer side `side`; 0: of its own size."""
+        return min(self.area, self.seen(side)) if side else self.area
 
 
 @dataclass(frozen=True)
@@ -87,18 +97,20 @@ class Speeds:
 
 def amount_of(train: ImageSet, held_out: Sequence[ImageSet], unlabelled: Sequence[Path]) -> Amount | None:
     """Return what there is to do; None where no photograph can be read."""
-    areas = []
+    areas, aspects = [], []
     for sample in train.samples[:: max(1, len(train) // _MOST_PHOTOS)]:
         try:
             height, width = read_size(sample.image)
         except DataError:
             continue
         areas.append(height * width / MEGA)
+        aspects.append(min(height, width) / max(height, width))
     if not areas:
         return None
     labels = sum(len(sample.labels) for sample in train) / len(train)
     held = sum(map(len, held_out))
-    return Amount(len(train), held, len(unlabelled), float(np.mean(areas)), labels, len(train.classes))
+    area, aspect = float(np.mean(areas)), float(np.mean(aspects))
+    return Amount(len(train), held, len(unlabelled), area, labels, len(train.classes), aspect)
 
 
 def measured(settings: Mapping[str, Any], names: Sequence[str], train: ImageSet, amount: Amount) -> Speeds:

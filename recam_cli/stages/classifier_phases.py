@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +25,7 @@ from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.train_cls import TrainClsSettings
 from recam_cli.core.training.best import BestEpoch
-from recam_cli.core.training.loader import Batch, TrainingImages, batches_per_epoch
+from recam_cli.core.training.loader import Batch, TrainingImages
 from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, adamw, sgd
 from recam_cli.core.training.pooled import Looks, pooled_views, reactivations
 from recam_cli.core.training.prior import object_row
@@ -40,10 +39,6 @@ LEARNED = "learned"
 """Metric: by class, what `judge` says of it."""
 _TITLES = {PROBE: "Probe", CAM: "CAM", RECAM: "ReCAM"}
 _SCORING_BATCH = 8
-STEPS_PER_CLASS = 10
-"""Where epochs are not given: with batches of 8, each class's share of phase 1 is 80 views."""
-MOST_EPOCHS = 12
-"""Then: beyond a dozen passes over few photographs these are only remembered."""
 
 
 @dataclass
@@ -188,7 +183,8 @@ def _train_cam(training: Training) -> dict[str, Any]:
     def schedule(step: int, total: int) -> float:
         return warmed_poly(step, total, round(settings.warm_up * total))
 
-    epochs, size = _epochs(training)[0], settings.batch_size
+    epochs = settings.epochs_of(len(training.images), len(training.images.classes))[0]
+    size = settings.batch_size
     _train(training, _TITLES[CAM], groups, losses, epochs, size, first_epoch=0, schedule=schedule)
     return {}
 
@@ -209,27 +205,13 @@ def _train_recam(training: Training) -> dict[str, Any]:
             sce = reactivation_loss(chosen, classifier.fc2.weight, len(batch.images), settings.loss)
         return Losses(bce + settings.loss_weight * sce, {"bce": bce, settings.loss: sce})
 
-    (before, epochs), size = _epochs(training), settings.recam_batch_size
+    before, epochs = settings.epochs_of(len(training.images), len(training.images.classes))
+    size = settings.recam_batch_size
     _train(training, _TITLES[RECAM], groups, losses, epochs, size, first_epoch=before)
     return {}
 
 
 _PHASES: dict[str, Callable[[Training], dict[str, Any]]] = {PROBE: _probe, CAM: _train_cam, RECAM: _train_recam}
-
-
-def _epochs(training: Training) -> tuple[int, int]:
-    """Return the epochs of phases 1 and 2."""
-    settings, images = training.settings, training.images
-    whole = epochs_for(len(images), len(images.classes), settings.batch_size)
-    first = whole if settings.epochs is None else settings.epochs
-    second = math.ceil(whole / 2) if settings.recam_epochs is None else settings.recam_epochs
-    return first, second
-
-
-def epochs_for(images: int, classes: int, batch_size: int) -> int:
-    """Return how many passes over `images` photographs train `classes` classes from a probe on, from 1 to 12."""
-    steps = STEPS_PER_CLASS * classes * 8 / batch_size
-    return min(MOST_EPOCHS, max(1, math.ceil(steps / batches_per_epoch(images, min(batch_size, images)))))
 
 
 def _bce(classifier: Classifier, features: torch.Tensor, batch: Batch, trains: str) -> torch.Tensor:

@@ -20,6 +20,11 @@ from recam_cli.core.settings.groups import (
 
 BackboneName = Literal["efficientnet_lite0", "resnet18", "resnet34", "resnet50", "resnet101", "vgg16", "mobilenet_v2"]
 
+VIEWS_PER_CLASS = 80
+"""Where epochs are not given: phase 1 shows each class's share so many crops."""
+MOST_EPOCHS = 12
+"""Then: beyond a dozen passes over few photographs these are only remembered."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainClsSettings(ResumeSettings, WorkSettings, DataSettings, DownloadSettings, HardwareSettings, SeedSettings):
@@ -114,3 +119,19 @@ class TrainClsSettings(ResumeSettings, WorkSettings, DataSettings, DownloadSetti
         (320, 640), "Range of the longer side before cropping: smallest,largest.", panel=SCHEDULE, minimum=16
     )
     jitter: float = setting(0.0, "Colour jitter, relative; 0 as published.", panel=SCHEDULE, minimum=0, maximum=0.9)
+
+    def epochs_of(self, images: int, classes: int) -> tuple[int, int]:
+        """Return the epochs of phases 1 and 2 on so many photographs of so many classes."""
+        whole = epochs_for(images, classes, self.batch_size)
+        first = whole if self.epochs is None else self.epochs
+        return first, -(-whole // 2) if self.recam_epochs is None else self.recam_epochs
+
+
+def epochs_for(images: int, classes: int, batch_size: int) -> int:
+    """Return how many passes over `images` photographs train `classes` classes from a probe on, from 1 to 12.
+
+    Steps follow the classes, not the photographs: from features of ImageNet each is learned after some 80 views.
+    """
+    steps = -(-VIEWS_PER_CLASS * classes // batch_size)
+    per_epoch = max(1, images // min(batch_size, images))
+    return min(MOST_EPOCHS, max(1, -(-steps // per_epoch)))
