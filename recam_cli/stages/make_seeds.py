@@ -19,14 +19,18 @@ from recam_cli.core.hardware import autocast, choose_device, choose_precision, c
 from recam_cli.core.models.classifier_files import run_classifier
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.commits import Commits
+from recam_cli.core.runs.files import fingerprint
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
 from recam_cli.core.runs.variants import resolve_method, variant_suffix
 from recam_cli.core.settings.make_seeds import MakeSeedsSettings
 from recam_cli.core.settings.resolve import Resolved
+from recam_cli.stages.seed_choice import SeedChoice, choose, with_choice
 
 STAGE = "make-seeds"
 FOLDER = "seeds"
+CHOICE = "choice"
+"""Note: what method and sides were chosen by."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +70,13 @@ def run(resolved: Resolved[MakeSeedsSettings], run: Run, reporter: Reporter) -> 
         DataError: the data set or an image cannot be used.
     """
     prepare_process(deterministic=resolved.settings.deterministic)
-    method = resolve_method(run, resolved.settings.method)
     suffix = variant_suffix(run, resolved.settings.method)
-    kind = resolved.settings.seed_weights
-    if kind == "auto":
-        kind = "product" if method == "recam" else "fc1"
-    settings = replace(resolved.settings, method=method, seed_weights=kind)
+    images = open_dataset(resolved.settings, resolved.settings.split)
+    choice = _choice(resolved, run, images, suffix, reporter)
+    settings = with_choice(resolved.settings, choice)
+    method, kind = settings.method, settings.seed_weights
     device = choose_device(settings.device)
     classifier, classes, digest = run_classifier(run, method, device)
-    images = open_dataset(settings, settings.split)
     if images.classes != classes:
         raise RunError(
             f"{run.path}: its classifier knows {len(classes)} classes, not the {len(images.classes)} of {images.root}",
@@ -99,7 +101,35 @@ def run(resolved: Resolved[MakeSeedsSettings], run: Run, reporter: Reporter) -> 
         entry.metrics |= {"images": len(images), "bytes_per_image": size}
         precision = choose_precision(settings.precision, device)
         entry.notes |= {"method": method, "seed_weights": kind, **computed_with(precision)}
+        if choice.notes:
+            entry.notes[CHOICE] = choice.notes
     return MakeSeedsResult(folder.path, len(images), made, len(images) - made, method, kind, size, moved)
+
+
+def _choice(
+    resolved: Resolved[MakeSeedsSettings], run: Run, images: ImageSet, suffix: str, reporter: Reporter
+) -> SeedChoice:
+    """Return how the seeds are read: as asked for, and where that leaves a choice, as it was or is now chosen."""
+    settings = resolved.settings
+    method = resolve_method(run, settings.method)
+    kinds = {"recam": "product", "cam": "fc1"}
+    kind = kinds[method] if settings.seed_weights == "auto" else settings.seed_weights
+    asked = SeedChoice(method, kind, settings.sides)
+    if not settings.choose or not any(settings.sides):
+        return asked
+    both = run.require("train-cls").settings.get("method") == "auto" and settings.method == "run"
+    methods = [("recam", kind), ("cam", "fc1")] if both and settings.seed_weights == "auto" else [(method, kind)]
+    given = resolved.sources.get("sides") in ("flag", "file")
+    wished = {"methods": methods, "sides": list(settings.sides), "given": given, "data": images.fingerprint()}
+    of = fingerprint({**wished, "classifiers": [run.require("train-cls").outputs[m].sha256 for m, _ in methods]})
+    made = run.entry(STAGE + suffix)
+    noted = made.notes.get(CHOICE, {}) if made is not None else {}
+    if made is not None and noted.get("of") == of:
+        return SeedChoice(made.notes["method"], made.notes["seed_weights"], tuple(made.settings["sides"]), noted)
+    if suffix and (own := run.entry(STAGE)) is not None and not given:  # beside the run's own, at the same sizes
+        return replace(asked, sides=tuple(own.settings.get("sides", settings.sides)))
+    chosen = choose(settings, run, images, reporter, methods=methods, given=given)
+    return replace(chosen, notes={**chosen.notes, "of": of})
 
 
 def _make_all(

@@ -43,6 +43,17 @@ def resolve_method(run: Run, method: Method) -> Literal["cam", "recam"]:
     return "cam" if "cam" in (method, trained) else "recam"
 
 
+def seed_method(run: Run, method: Method) -> Literal["cam", "recam"]:
+    """Return whose maps the seeds are: as `resolve_method`, but for "run" what make-seeds chose, once it has.
+
+    Raises:
+        RunError: as `resolve_method`.
+    """
+    entry = run.entry("make-seeds")
+    noted = entry.notes.get("method") if entry is not None and method == "run" else None
+    return noted if noted in ("cam", "recam") else resolve_method(run, method)
+
+
 def variant_suffix(run: Run, method: Method) -> Literal["", "-cam"]:
     """Return what is appended to the names of folders and stages: "-cam" for the plain CAM of a ReCAM run.
 

@@ -42,6 +42,13 @@ class MakeSeedsSettings(WorkSettings, DataSettings, HardwareSettings):
         maximum=8192,
         instead_of="scales",
     )
+    choose: bool = setting(
+        False,
+        "Choose without ground truth, on a sample of photographs: the sides, unless they are given, and where the "
+        "classifier was trained with --method auto, CAM or ReCAM. Taken is what gives the masks that change least with "
+        "the threshold.",
+        panel=MODEL,
+    )
     flip: bool = setting(True, "Add the mirrored image's maps.", panel=MODEL)
     batch_size: int = setting(4, "Images of equal size per forward pass.", panel=HARDWARE, minimum=1, maximum=1024)
     overwrite: bool = setting(

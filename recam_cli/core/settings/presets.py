@@ -46,7 +46,7 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "crop": 160,
             "long_side": (224, 384),
         },
-        "make-seeds": {"sides": (192, 256, 384, 512)},
+        "make-seeds": {"sides": (192, 256, 384, 512), "choose": True},
         "make-masks": {
             # Few passes: a boundary network trained further learns the labels' errors, too.
             "irn_epochs": 3,
