@@ -2,7 +2,12 @@
 
 import os
 
+import hypothesis
 import pytest
+
+# A busy machine is no fault of the code: how long an example takes is not what these tests hold.
+hypothesis.settings.register_profile("recam", deadline=None)
+hypothesis.settings.load_profile("recam")
 
 # Set before torch is loaded: threads that wait do not spin, so that tests stay quick on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -63,7 +63,8 @@ def test_more_work_takes_longer(stage, more):
 
 
 def test_twice_the_photographs_take_twice_as_long_and_twice_the_speed_half():
-    settings = settings_with()
+    fixed = {"train_cls": {"epochs": 6, "recam_epochs": 3}, "make_masks": {"threshold": "0.4"}}
+    settings = settings_with(**fixed)
     twice = replace(AMOUNT, train=200, held_out=40)
     halved = Speeds(0.25, 1.0, 0.9, 0.01, 1.5, 0.1, 2)
     for stage in ("train-cls", "make-seeds", "make-masks", "train-seg"):

@@ -31,7 +31,8 @@ def stock_classifier(backbone: str, source: str, device: torch.device) -> Mapped
     if source == "none":
         raise UsageError("--weights none: an untrained network finds nothing", remedy="Say --weights imagenet")
     weights = find_weights(backbone, source)
-    weight = head_weight(weights.state or {})
+    state = BACKBONES[backbone].converted(weights.state or {})
+    weight = head_weight(state)
     if weights.state is None or weight is None:
         raise DataError(
             f"{weights.origin}: no ImageNet head (fc.weight or classifier.1.weight) in these weights",
@@ -48,7 +49,7 @@ def stock_classifier(backbone: str, source: str, device: torch.device) -> Mapped
         )
     network.freeze_statistics()
     network = network.eval().to(device)
-    head = {key: weights.state.get(key) for key in ("fc.bias", "classifier.1.bias")}
+    head = {key: state.get(key) for key in ("fc.bias", "classifier.1.bias")}
     bias = next((tensor for tensor in head.values() if tensor is not None), None)
     return MappedClassifier(
         features=network,
@@ -62,6 +63,8 @@ def stock_classifier(backbone: str, source: str, device: torch.device) -> Mapped
 
 def imagenet_names(backbone: str, count: int) -> tuple[str, ...]:
     """Return torchvision's names of the 1000 ImageNet classes; of another number of classes, numbered names."""
-    entry = getattr(torchvision().models, BACKBONES[backbone].reference).IMAGENET1K_V1
+    # Weights of another source list the same classes in the same order.
+    reference = BACKBONES[backbone].reference or BACKBONES["mobilenet_v2"].reference
+    entry = getattr(torchvision().models, reference).IMAGENET1K_V1
     names = tuple(str(name) for name in entry.meta["categories"])
     return names if len(names) == count else tuple(f"class {k}" for k in range(count))
