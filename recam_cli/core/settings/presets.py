@@ -7,6 +7,66 @@ from typing import Any
 
 from recam_cli.core.errors import UsageError
 
+# Hundreds to a few thousand photographs, from a laptop CPU up. Sizes are in pixels, whatever the photographs' own:
+# chosen on photographs of 320 pixels, they bring those of a camera near to these.
+_SMALL: Mapping[str, Mapping[str, Any]] = {
+    "train-cls": {
+        "backbone": "efficientnet_lite0",
+        "method": "auto",
+        "start": "probe",
+        "optimiser": "adamw",
+        "select": "safe",
+        "epochs": None,
+        "recam_epochs": None,
+        "batch_size": 8,
+        "recam_batch_size": 8,
+        # AdamW moves every weight by about its rate a step: small beside ImageNet's weights, over some 100 steps.
+        "lr": 1e-4,
+        "lr_fc1": 1e-3,
+        "warm_up": 0.1,
+        # Phase 2 is FC2's: as published, the others hardly move in it.
+        "recam_lr": 1e-5,
+        "recam_lr_fc1": 1e-4,
+        "recam_lr_fc2": 1e-3,
+        # Small crops, half an image and less: what shows only a part must be recognised by it, so maps cover more.
+        "crop": 160,
+        "long_side": (224, 384),
+    },
+    "make-seeds": {"sides": (192, 256, 384, 512), "choose": True},
+    "make-masks": {
+        # Few passes: a boundary network trained further learns the labels' errors, too.
+        "irn_epochs": 3,
+        "irn_batch_size": 8,
+        "irn_crop": 320,
+        "irn_side": (448, 960),
+        # A boundary of 4 pixels is coarse on small photographs: enlarged, 3.6 points more.
+        "walk_side": 640,
+        "walk_steps": 512,
+        "walk_sources": "labels",
+        "psa_crop": 224,
+        # Of the CRF, where it is asked for: the scores themselves instead of their cut, and half the appearance's
+        # weight, further off.
+        "unary": "soft",
+        "soft_temperature": 0.1,
+        "crf_bilateral_sxy": 80.0,
+        "crf_bilateral_compat": 5.0,
+    },
+    "train-seg": {
+        "network": "lraspp",
+        "stride": "16",
+        "freeze_stages": 2,
+        "epochs": 12,
+        "batch_size": 8,
+        "lr": 0.003,
+        "warm_up": 0.05,
+        "crop": 224,
+        "side": (192, 416),
+        "predict_side": 320,
+        "jitter": 0.2,
+        "crf": True,
+    },
+}
+
 PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     # The declared defaults are the published VOC recipe, but for the limit on the size of photographs.
     "voc": {
@@ -21,96 +81,13 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "make-masks": {"work_side": 0},
         "train-seg": {"work_side": 0},
     },
-    # Hundreds to a few thousand photographs, from a laptop CPU up. Sizes are in pixels, whatever the photographs' own:
-    # chosen on photographs of 320 pixels, they bring those of a camera near to these.
-    "small": {
-        "train-cls": {
-            "backbone": "efficientnet_lite0",
-            "method": "auto",
-            "start": "probe",
-            "optimiser": "adamw",
-            "select": "safe",
-            "epochs": None,
-            "recam_epochs": None,
-            "batch_size": 8,
-            "recam_batch_size": 8,
-            # AdamW moves every weight by about its rate a step: small beside ImageNet's weights, over some 100 steps.
-            "lr": 1e-4,
-            "lr_fc1": 1e-3,
-            "warm_up": 0.1,
-            # Phase 2 is FC2's: as published, the others hardly move in it.
-            "recam_lr": 1e-5,
-            "recam_lr_fc1": 1e-4,
-            "recam_lr_fc2": 1e-3,
-            # Small crops, half an image and less: what shows only a part must be recognised by it, so maps cover more.
-            "crop": 160,
-            "long_side": (224, 384),
-        },
-        "make-seeds": {"sides": (192, 256, 384, 512), "choose": True},
-        "make-masks": {
-            # Few passes: a boundary network trained further learns the labels' errors, too.
-            "irn_epochs": 3,
-            "irn_batch_size": 8,
-            "irn_crop": 320,
-            "irn_side": (448, 960),
-            # A boundary of 4 pixels is coarse on small photographs: enlarged, 3.6 points more.
-            "walk_side": 640,
-            "walk_steps": 512,
-            "walk_sources": "labels",
-            "psa_crop": 224,
-            # Of the CRF, where it is asked for: the scores themselves instead of their cut, and half the appearance's
-            # weight, further off.
-            "unary": "soft",
-            "soft_temperature": 0.1,
-            "crf_bilateral_sxy": 80.0,
-            "crf_bilateral_compat": 5.0,
-        },
-        "train-seg": {
-            "network": "lraspp",
-            "stride": "16",
-            "freeze_stages": 2,
-            "epochs": 12,
-            "batch_size": 8,
-            "lr": 0.003,
-            "warm_up": 0.05,
-            "crop": 224,
-            "side": (192, 416),
-            "predict_side": 320,
-            "jitter": 0.2,
-            "crf": True,
-        },
-    },
+    "small": _SMALL,
+    # The demo: as small, but for what takes longest.
     "shapes": {
-        "train-cls": {
-            "backbone": "mobilenet_v2",
-            "weights": "builtin",
-            "epochs": 6,
-            "recam_epochs": 2,
-            "batch_size": 8,
-            "recam_batch_size": 8,
-            "lr": 0.05,
-            "lr_fc1": 0.2,
-            "warm_up": 0.1,
-            "recam_lr": 1e-4,
-            "recam_lr_fc1": 1e-4,
-            "recam_lr_fc2": 0.1,
-            "crop": 128,
-            "long_side": (128, 208),
-        },
-        "make-seeds": {"scales": (1.0, 0.5, 1.5)},
-        # The CRF alone: on the small backbone's features, boundaries are learned badly, and the walk loses 16 points.
-        "make-masks": {"refine": "crf"},
-        "train-seg": {
-            "network": "lraspp",
-            "stride": "16",
-            "freeze_stages": 2,
-            "warm_up": 0.05,
-            "epochs": 5,
-            "batch_size": 8,
-            "lr": 0.005,
-            "crop": 128,
-            "scale": (0.8, 1.3),
-        },
+        "train-cls": {**_SMALL["train-cls"], "method": "recam"},
+        "make-seeds": {"sides": (192, 256, 384)},
+        "make-masks": {**_SMALL["make-masks"], "refine": "crf"},
+        "train-seg": {**_SMALL["train-seg"], "epochs": 6, "crop": 192, "predict_side": 288, "crf": False},
     },
 }
 """Preset name → stage → setting → value."""
