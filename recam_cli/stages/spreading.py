@@ -75,7 +75,7 @@ def spread(work: MaskWork, kind: str, threshold: float) -> Spread:
     guide = REFINERS[kind].guide(work, threshold=threshold, floor=floor)
     folder = random_walk.run(work, guide)
     stage = random_walk.STAGE + work.suffix
-    cut = _choose_cut(work, guide, folder, threshold)
+    cut = _choose_cut(work, folder, threshold)
     inputs = work.inputs | {stage: work.run.require(stage).fingerprint, "walk_threshold": str(cut.value)}
     return Spread(folder, inputs, cut, guide)
 
@@ -89,16 +89,11 @@ def _floor(settings: MakeMasksSettings, kind: str, threshold: float) -> float:
     return ConfidentThresholds.around(threshold, high=settings.confident_fg, low=settings.confident_bg).low
 
 
-def _choose_cut(work: MaskWork, guide: random_walk.Guide, walked: Path, threshold: float) -> Threshold:
+def _choose_cut(work: MaskWork, walked: Path, threshold: float) -> Threshold:
     given = parse_threshold(work.settings.walk_threshold, "--walk-threshold")
     if given is not None:
         return Threshold(given, "given", "given as --walk-threshold")
-    labels = guide.labels if work.labels_walk else None
     with work.reporter.track("Choosing the threshold after the walk", len(work.images)) as progress:
-        if labels is not None:
-            share, whose = labels.objects, "the confident labels have, half of what is undecided among it"
-        else:
-            share, whose = share_above(work.seeds_in(work.seeds), threshold), "the seeds have at theirs"
-        choice = keep_share(work.seeds_in(walked, progress), share, whose)
+        choice = keep_share(work.seeds_in(walked, progress), share_above(work.seeds_in(work.seeds), threshold))
     work.reporter.info(f"Threshold after the walk {choice.value:.3f}: {choice.how}")
     return Threshold(float(choice.value), "label-free", choice.how)

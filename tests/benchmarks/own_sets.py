@@ -1,4 +1,4 @@
-"""Sets of photographs as people have them, built from real data: a folder per class, few of each, negatives, large ones.
+"""Sets of photographs as people have them, built from real data: a folder per class, few, negatives, large ones.
 
 True masks lie beside them in SegmentationClass/, which only `recam evaluate` looks at.
 """

@@ -98,7 +98,7 @@ def share_above(seeds: Iterable[Seed], threshold: float) -> float:
     return sum(shares) / max(1, len(shares))
 
 
-def keep_share(walked: Iterable[Seed], share: float, whose: str = "the seeds have at theirs") -> AutoThreshold:
+def keep_share(walked: Iterable[Seed], share: float) -> AutoThreshold:
     """Choose the threshold of walked seeds at which `share` of the cells are object, without ground truth.
 
     The random walk moves scores, but where the seeds had so much object at their own threshold, there is about as much
@@ -110,7 +110,7 @@ def keep_share(walked: Iterable[Seed], share: float, whose: str = "the seeds hav
     scores = _known_statistics(walked, "--walk-threshold")
     above = 1 - np.cumsum(scores.histogram) / scores.histogram.sum()
     value = (int(np.argmin(np.abs(above - share))) + 1) / BINS
-    return _chosen(value, f"as much object, {100 * share:.1f} % of the cells, as {whose}", scores)
+    return _chosen(value, f"as much object, {100 * share:.1f} % of the cells, as the seeds have at theirs", scores)
 
 
 def _known_statistics(seeds: Iterable[Seed], option: str) -> Scores:
