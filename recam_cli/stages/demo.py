@@ -163,7 +163,7 @@ class _Demo:
         """Make the seeds and masks of plain CAM beside those of ReCAM, and score both."""
         methods = {"cam": "CAM", "recam": "ReCAM"}
         seconds = {"recam seeds": took["make-seeds"], "recam masks": took["make-masks"]}
-        seeds = self._resolved(MakeSeedsSettings, "make-seeds", method="cam")
+        seeds = self._resolved(MakeSeedsSettings, "make-seeds", method="cam", seed_weights="fc1")
         seconds["cam seeds"] = self._timed(lambda: make_seeds.run(seeds, run, self.reporter))[1]
         masks = self._resolved(MakeMasksSettings, "make-masks", method="cam")
         seconds["cam masks"] = self._timed(lambda: make_masks.run(masks, run, self.reporter))[1]

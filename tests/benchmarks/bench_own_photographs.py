@@ -105,7 +105,8 @@ def test_masks_of_own_photographs(tmp_path):
             masks = [one["masks"] for one in found]
             maps = [one["map"] for one in found if one["map"] is not None]
             line = f"{name:14} {backbone:20} {len(found)}  {mean(masks):6.2f} ({min(masks):.2f} … {max(masks):.2f})"
-            line += f"   {mean(one['seeds'] for one in found):6.2f} / {mean(one['seeds, best threshold'] for one in found):.2f}"
+            free, best = (mean(one[key] for one in found) for key in ("seeds", "seeds, best threshold"))
+            line += f"   {free:6.2f} / {best:.2f}"
             line += f"   {mean(maps) if maps else float('nan'):6.2f}  {max(one['minutes'] for one in found):5.1f}"
             line += f"  {max(one['GiB'] for one in found):5.2f}"
             goal = GOALS.get((name, backbone))

@@ -52,7 +52,9 @@ def method_name(run: Run, suffix: str) -> str:
         return "true masks"
     entry = run.manifest.stages.get("train-cls")
     trained = entry.settings.get("method", "recam") if entry is not None else "recam"
-    return "CAM" if suffix == "-cam" or trained == "cam" else "ReCAM"
+    seeds = run.manifest.stages.get("make-seeds")
+    own = seeds.notes.get("method", trained) if seeds is not None else trained
+    return "CAM" if suffix == "-cam" or own == "cam" else "ReCAM"
 
 
 def title_of(run: Run, of: str, suffix: str) -> str:
