@@ -20,6 +20,7 @@ from recam_cli.core.models.classifier import Classifier
 from recam_cli.core.models.classifier_files import FOLDER, describe_model
 from recam_cli.core.models.weights import PretrainedWeights, find_weights
 from recam_cli.core.reporter import Reporter
+from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings
 from recam_cli.core.runs.stage_facts import MEASURED_NOTE
 from recam_cli.core.settings.resolve import Resolved
@@ -96,7 +97,7 @@ def run(
     run = _open_run(settings, path)
     inputs = {"data": images.fingerprint(), "weights": weights.identity}
     measured_on = {"split": held_out.split, "data": held_out.fingerprint()} if held_out is not None else {}
-    if settings.select == "best":  # elsewhere no weight depends on it
+    if settings.select != "last" and held_out is not None:  # elsewhere no weight depends on it
         inputs["held-out data"] = measured_on["data"]
     precision = choose_precision(settings.precision, device)
     identity = identity_of(result_settings(settings, inputs), device, precision)
@@ -112,9 +113,7 @@ def run(
         snapshots = Snapshots(
             folder, identity, classifier, run=run, stage=STAGE, minutes=minutes, reporter=reporter, found=found
         )
-        if snapshots.carry(MEASURED_NOTE, measured_on) != measured_on:
-            reporter.warn("the held-out images have changed since this training was begun; AP of before stays as it is")
-            snapshots.carried[MEASURED_NOTE] = measured_on
+        _carry_measured(snapshots, measured_on, reporter)
         entry.notes |= {
             MEASURED_NOTE: measured_on,
             "classes": list(images.classes),
@@ -123,32 +122,35 @@ def run(
             **describe_model(classifier),
             **computed_with(precision),
         }
-        best = BestEpoch(folder, snapshots.carried, classifier, reporter)
-        training = Training(
-            settings,
-            run,
-            reporter,
-            images,
-            classifier,
-            device,
-            precision,
-            snapshots,
-            best,
-            held_out,
+        best, head = (
+            BestEpoch(folder, snapshots.carried, classifier, reporter),
             head_of(settings.backbone, weights.state),
+        )
+        training = Training(
+            settings, run, reporter, images, classifier, device, precision, snapshots, best, held_out, head
         )
         train_phases(training, entry)
     folder.clear()
     _tell_unlearned(entry.metrics.get(LEARNED, {}), reporter)
-    measured = entry.metrics.get("average_precision", {})
+    return _result(training, entry, weights.origin)
+
+
+def _carry_measured(snapshots: Snapshots, measured_on: dict[str, str], reporter: Reporter) -> None:
+    """Keep which images are measured with the snapshots, and warn where they were others before."""
+    if snapshots.carry(MEASURED_NOTE, measured_on) != measured_on:
+        reporter.warn("the held-out images have changed since this training was begun; AP of before stays as it is")
+        snapshots.carried[MEASURED_NOTE] = measured_on
+
+
+def _result(training: Training, entry: StageEntry, weights: str) -> TrainClsResult:
     return TrainClsResult(
-        run=run.path,
-        images=len(images),
+        run=training.run.path,
+        images=len(training.images),
         losses=training.last_losses,
-        average_precision=measured,
+        average_precision=entry.metrics.get("average_precision", {}),
         mean_average_precision=entry.metrics.get("map"),
-        val_images=len(held_out) if held_out is not None else 0,
-        weights=weights.origin,
+        val_images=len(training.held_out) if training.held_out is not None else 0,
+        weights=weights,
         learned=entry.metrics.get(LEARNED, {}),
     )
 
