@@ -20,7 +20,7 @@ from recam_cli.core.metrics.learned import judge, standard_error
 from recam_cli.core.models.classifier import Classifier
 from recam_cli.core.models.classifier_files import classifier_path, save_classifier
 from recam_cli.core.models.scoring import score_images
-from recam_cli.core.reporter import Reporter
+from recam_cli.core.reporter import Reporter, SilentReporter
 from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.train_cls import TrainClsSettings
@@ -244,7 +244,7 @@ def _train(
     def offer(epoch: int) -> float | None:
         if training.held_out is None:
             return None
-        targets, scores = _score(training, training.held_out)
+        targets, scores = _score(training, training.held_out, quiet=True)
         score = _percent(mean_average_precision(scores, targets))
         error = round(100 * standard_error(scores, targets), 2) if settings.select == "safe" else None
         training.best.offer(title, epoch, score, error)
@@ -291,12 +291,12 @@ def _measure(training: Training, held_out: ImageSet, phase: str) -> dict[str, An
     return {"map": whole, "average_precision": named, f"{phase}_map": whole}
 
 
-def _score(training: Training, held_out: ImageSet) -> tuple[np.ndarray, np.ndarray]:
+def _score(training: Training, held_out: ImageSet, *, quiet: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Return the held-out images' labels and the classifier's scores, as `score_images` does."""
-    settings = training.settings
+    settings, reporter = training.settings, SilentReporter() if quiet else training.reporter
     # Where sizes are in pixels, at the size that training shows; else whole, as published.
     longest = min(settings.work_side, settings.long_side[1]) if settings.work_side else 0
-    with training.reporter.track("AP on held-out images", len(held_out)) as progress:
+    with reporter.track("AP on held-out images", len(held_out)) as progress:
         return score_images(
             training.classifier,
             held_out,
