@@ -20,6 +20,8 @@ from recam_cli.core.data.sizes import Size, size_at
 from recam_cli.core.data.transforms import resized, to_tensor
 
 SCALES = (1.0, 0.5, 1.5, 2.0)
+MOST_PIXELS = 1 << 19
+"""Of a batch that is brought to a longer side in pixels: more are seen in parts, so that memory keeps its bounds."""
 
 
 @torch.inference_mode()
@@ -59,15 +61,24 @@ def class_maps(
     sizes = sizes or [(max(1, round(height * scale)), max(1, round(width * scale))) for scale in scales]
     total = torch.zeros(len(images), len(weight), *cells, device=weight.device)
     for size in sizes:
-        batch = torch.stack([to_tensor(resized(image, size)) for image in images]).to(weight.device)
-        views = torch.cat([batch, batch.flip(3)]) if flip else batch
-        if views.device.type == "cpu":
-            views = views.contiguous(memory_format=torch.channels_last)
-        scores = F.relu(torch.einsum("bchw,kc->bkhw", features(views).float(), weight.float()))
-        if flip:
-            scores = scores[: len(images)] + scores[len(images) :].flip(3)
-        total += F.interpolate(scores, size=cells, mode="bilinear", align_corners=False)
+        together = max(1, MOST_PIXELS // (size[0] * size[1])) if any(sides) else len(images)
+        for start in range(0, len(images), together):
+            part = slice(start, start + together)
+            scores = _scores(features, weight, images[part], size, flip=flip)
+            total[part] += F.interpolate(scores, size=cells, mode="bilinear", align_corners=False)
     return total
+
+
+def _scores(
+    features: Callable[[Tensor], Tensor], weight: Tensor, images: Sequence[np.ndarray], size: Size, *, flip: bool
+) -> Tensor:
+    """Return the ReLU'd scores (B, K, h, w) of photographs brought to `size`, their mirror images' added."""
+    batch = torch.stack([to_tensor(resized(image, size)) for image in images]).to(weight.device)
+    views = torch.cat([batch, batch.flip(3)]) if flip else batch
+    if views.device.type == "cpu":
+        views = views.contiguous(memory_format=torch.channels_last)
+    scores = F.relu(torch.einsum("bchw,kc->bkhw", features(views).float(), weight.float()))
+    return scores[: len(images)] + scores[len(images) :].flip(3) if flip else scores
 
 
 def normalised_maps(maps: Tensor, classes: Sequence[int]) -> Tensor:

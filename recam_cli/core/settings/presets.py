@@ -41,6 +41,7 @@ _SMALL: Mapping[str, Mapping[str, Any]] = {
         "irn_side": (448, 960),
         # A boundary of 4 pixels is coarse on small photographs: enlarged, 3.6 points more.
         "walk_side": 640,
+        "walk_batch_size": 4,
         "walk_steps": 512,
         "walk_sources": "labels",
         "psa_crop": 224,
