@@ -124,6 +124,15 @@ def test_printed_config_is_itself_a_config(tmp_path):
     assert [line.split(" #")[0].strip() for line in again.out.splitlines() if not line.startswith("#")] == strip
 
 
+def test_a_number_that_is_left_to_the_data_survives_being_printed_and_read_under_another_preset(tmp_path):
+    first = recam("train-cls", "--print-config", "--preset", "small", cwd=tmp_path)
+    assert 'epochs = "auto"' in first.out
+    (tmp_path / "again.toml").write_text(first.out)
+    again = recam("train-cls", "--print-config", "--config", tmp_path / "again.toml", "--preset", "voc", cwd=tmp_path)
+    values = [[line.split(" #")[0].strip() for line in out.splitlines()] for out in (first.out, again.out)]
+    assert values[0] == values[1]
+
+
 def test_json_goes_alone_to_stdout_even_when_problems_end_the_command(tmp_path):
     root = make_custom(tmp_path / "photos")
     next((root / "JPEGImages").iterdir()).write_bytes(b"broken")
