@@ -189,7 +189,7 @@ def test_a_stderr_that_cannot_be_written_changes_no_exit_code(tmp_path):
 def test_signals_end_training_with_their_exit_code_and_no_orphans(tmp_path, number, code):
     root = make_custom(tmp_path / "photos", n=12)
     arguments = ["train-cls", "--dataset", "custom", "--data-root", root]
-    arguments += ["--backbone", "mobilenet_v2", "--weights", "none"]
+    arguments += ["--backbone", "mobilenet_v2", "--weights", "none", "--probe-sides", "32"]
     arguments += ["--epochs", "500", "--crop", "64", "--batch-size", "2", "--run", tmp_path / "run"]
     process = subprocess.Popen(
         [sys.executable, "-m", "recam_cli", *map(str, arguments)],
@@ -198,7 +198,8 @@ def test_signals_end_training_with_their_exit_code_and_no_orphans(tmp_path, numb
         start_new_session=True,
     )
     deadline = time.monotonic() + 120
-    while not (tmp_path / "run" / "metrics.jsonl").exists() and time.monotonic() < deadline:
+    log = tmp_path / "run" / "metrics.jsonl"
+    while not (log.exists() and '"loss"' in log.read_text()) and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)

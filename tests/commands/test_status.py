@@ -16,6 +16,7 @@ from tests.helpers.tiny_run import add_segmenter, record_classifier
 
 STATUS = ("status", "--run", "run")
 DIVERGING = "train-cls --run run --dataset custom --data-root data --method cam --backbone mobilenet_v2 --weights none"
+DIVERGING += " --probe-sides 32"
 DIVERGING = f"{DIVERGING} --epochs 3 --crop 32 --batch-size 2 --workers 0 --device cpu --lr 0.01 --lr-fc1 1e12".split()
 
 
