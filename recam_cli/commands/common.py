@@ -13,7 +13,7 @@ import typer
 
 from recam_cli.commands import COMMANDS
 from recam_cli.core.errors import RunError
-from recam_cli.core.settings.declare import Setting, as_plain, settings_of
+from recam_cli.core.settings.declare import OPEN, Setting, as_plain, settings_of
 from recam_cli.core.settings.groups import DataSettings
 from recam_cli.core.settings.presets import BY_DATASET, PRESETS, preset_values
 from recam_cli.core.settings.resolve import Resolved, read_config, resolve, with_absolute_paths
@@ -122,23 +122,17 @@ _FROM_TRAIN_CLS = ("dataset", "data_root", "labels", "max_pixels", "work_side", 
 def run_values(run: Run, cls: type[Any], stage: str) -> dict[str, Any]:
     """Return what a stage takes over from the run: train-cls's data set, its place, the seed and the preset.
 
-    The split is that of the stage before it.
-
     Raises:
         RunError: it notes a preset that there is none of.
     """
-    from recam_cli.core.runs.stage_facts import STAGE_ORDER
-
     entry = run.manifest.stages.get("train-cls")
     if entry is None:
         return {}
     known = settings_of(cls)
     names = [n for n in _FROM_TRAIN_CLS if n != "labels" or issubclass(cls, DataSettings)]
     values = {name: entry.settings[name] for name in names if name in known and name in entry.settings}
-    before = STAGE_ORDER[: STAGE_ORDER.index(stage)] if stage in STAGE_ORDER else ()
-    splits = [done.settings.get("split") for name in before if (done := run.entry(name)) is not None]
-    if splits and isinstance(splits[-1], str):
-        values["split"] = splits[-1]
+    if isinstance(split := _split_of(run, stage), str):
+        values["split"] = split
     if (preset := entry.notes.get("preset")) is not None:
         if preset not in ("auto", *PRESETS):
             raise RunError(
@@ -147,6 +141,27 @@ def run_values(run: Run, cls: type[Any], stage: str) -> dict[str, Any]:
             )
         values["preset"] = preset
     return values
+
+
+def _split_of(run: Run, stage: str) -> Any:
+    """Return the split that a stage works on: that of the stage before it.
+
+    Of a run whose classifier trained on a part of the photographs, and whose masks are made of all, the segmenter
+    trains on that part, too: it is measured on the rest.
+    """
+    from recam_cli.core.data.own_split import WHOLE
+    from recam_cli.core.runs.stage_facts import STAGE_ORDER
+
+    if stage not in STAGE_ORDER:
+        return None
+    place = STAGE_ORDER.index(stage)
+    splits = [done.settings.get("split") for name in STAGE_ORDER[:place] if (done := run.entry(name)) is not None]
+    own = run.entry(stage)
+    if own is not None and own.settings.get("split") == WHOLE and stage != STAGE_ORDER[-1]:
+        return WHOLE  # made again, as it was
+    if stage == STAGE_ORDER[-1] and splits[-1:] == [WHOLE]:
+        return splits[0]
+    return splits[-1] if splits else None
 
 
 def _manifest_of(run: Run | None) -> str:
@@ -270,6 +285,8 @@ def print_config(stage: str, resolved: Resolved[Any]) -> None:
     from recam_cli.terminal import print_line
 
     print_line(f"[{stage}]")
+    known = settings_of(type(resolved.settings))
     for name, value in as_plain(resolved.settings).items():
+        value = OPEN if value is None and known[name].open_by_word else value
         text = f"{name} = {json.dumps(value, ensure_ascii=False)}" if value is not None else f"# {name} ="
         print_line(f"{text:<44} # {resolved.sources[name]}")

@@ -12,7 +12,9 @@ import typer
 
 from recam_cli.commands import COMMANDS
 from recam_cli.commands.common import Call, Command, print_config
+from recam_cli.core.data.problems import some
 from recam_cli.core.errors import UsageError
+from recam_cli.core.metrics.unlearned import LEARNED
 from recam_cli.core.settings.declare import settings_of
 from recam_cli.core.settings.groups import DataSettings
 from recam_cli.core.settings.resolve import read_tables
@@ -100,10 +102,18 @@ def _show(result: RunAllResult) -> None:
     score = result.of("train-cls", "map")
     if "train-cls" in result.results:
         rows.append(("held-out mAP", "n/a" if score is None else f"{score:.2f} %"))
+        rows += _unlearned(result.of("train-cls", LEARNED) or {})
     found = result.as_dict()
     names = {"masks": "masks", "segmenter": "segmenter", "predictions": "predictions", "unlabelled": "of unlabelled"}
     rows += [(text, str(found[name])) for name, text in {**names, "report": "report"}.items() if found[name]]
     print_table(("run", str(result.run)), rows)
+
+
+def _unlearned(learned: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return how many classes were not learned, or have too few photographs to say, and which."""
+    titles = {"not learned": "not learned", "too few": "too few photographs"}
+    named = {verdict: [name for name, one in learned.items() if one["verdict"] == verdict] for verdict in titles}
+    return [(titles[verdict], some(names)) for verdict, names in named.items() if names]
 
 
 COMMAND = Command(

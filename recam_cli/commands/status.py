@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from recam_cli.core.runs.run import Run
 
 
+_HEADLINES = {
+    "miou": "mIoU {:.2f} %",
+    "map": "mAP {:.2f} %",
+    "cross_validated_map": "mAP {:.2f} % (cross-validated)",
+    "images": "{} images",
+}
+
+
 def _execute(call: Call) -> None:
     from recam_cli.core.runs.next_command import next_command
     from recam_cli.core.runs.run import Run
@@ -28,6 +36,8 @@ def _execute(call: Call) -> None:
         print_table(("stage", "state", "time", "result"), rows(run), title=str(run.path))
         if verified is not None and not verified.faults:
             print_line(f"all {verified.files} files are as they were written")
+        for line in unlearned(run):
+            print_line(line)
         for stage, entry in run.manifest.stages.items():
             if entry.error and run.state(stage) == "failed":
                 print_line(f"{stage} failed: {entry.error}")
@@ -56,6 +66,14 @@ def overview(run: Run) -> dict[str, Any]:
     return {"run": str(run.path), "stages": stages, "next_command": next_command(run)}
 
 
+def unlearned(run: Run) -> list[str]:
+    """Return what is to be said of classes that the run's classifier has not learned."""
+    from recam_cli.core.metrics.unlearned import LEARNED, unlearned_lines
+
+    entry = run.entry("train-cls")
+    return unlearned_lines(entry.metrics.get(LEARNED) or {}) if entry is not None else []
+
+
 def rows(run: Run) -> list[tuple[str, str, str, str]]:
     """Return the table's rows: stage, state, time and head figure."""
     return [
@@ -69,7 +87,7 @@ def _state(run: Run, stage: str) -> str:
 
 
 def _headline(metrics: dict[str, Any]) -> str:
-    for key, text in (("miou", "mIoU {:.2f} %"), ("map", "mAP {:.2f} %"), ("images", "{} images")):
+    for key, text in _HEADLINES.items():
         if isinstance(metrics.get(key), int | float):
             return text.format(metrics[key])
     return ""

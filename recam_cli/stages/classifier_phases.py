@@ -17,6 +17,7 @@ from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.data.transforms import Augmentation
 from recam_cli.core.metrics.classification import average_precisions, mean_average_precision
 from recam_cli.core.metrics.learned import judge, standard_error
+from recam_cli.core.metrics.unlearned import LEARNED
 from recam_cli.core.models.classifier import Classifier
 from recam_cli.core.models.classifier_files import classifier_path, save_classifier
 from recam_cli.core.models.scoring import score_images
@@ -35,8 +36,6 @@ from recam_cli.core.training.snapshots import Snapshots
 
 STAGE = "train-cls"
 PROBE, CAM, RECAM = "probe", "cam", "recam"
-LEARNED = "learned"
-"""Metric: by class, what `judge` says of it."""
 _TITLES = {PROBE: "Probe", CAM: "CAM", RECAM: "ReCAM"}
 _SCORING_BATCH = 8
 

@@ -22,6 +22,7 @@ from recam_cli.core.runs.commits import Commits
 from recam_cli.core.runs.files import fingerprint
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
+from recam_cli.core.runs.stage_facts import ASKED_NOTE, CHOICE_NOTE
 from recam_cli.core.runs.variants import resolve_method, variant_suffix
 from recam_cli.core.settings.make_seeds import MakeSeedsSettings
 from recam_cli.core.settings.resolve import Resolved
@@ -29,8 +30,6 @@ from recam_cli.stages.seed_choice import SeedChoice, choose, with_choice
 
 STAGE = "make-seeds"
 FOLDER = "seeds"
-CHOICE = "choice"
-"""Note: what method and sides were chosen by."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def run(resolved: Resolved[MakeSeedsSettings], run: Run, reporter: Reporter) -> 
         precision = choose_precision(settings.precision, device)
         entry.notes |= {"method": method, "seed_weights": kind, **computed_with(precision)}
         if choice.notes:
-            entry.notes[CHOICE] = choice.notes
+            entry.notes[CHOICE_NOTE] = choice.notes
     return MakeSeedsResult(folder.path, len(images), made, len(images) - made, method, kind, size, moved)
 
 
@@ -123,13 +122,14 @@ def _choice(
     wished = {"methods": methods, "sides": list(settings.sides), "given": given, "data": images.fingerprint()}
     of = fingerprint({**wished, "classifiers": [run.require("train-cls").outputs[m].sha256 for m, _ in methods]})
     made = run.entry(STAGE + suffix)
-    noted = made.notes.get(CHOICE, {}) if made is not None else {}
+    noted = made.notes.get(CHOICE_NOTE, {}) if made is not None else {}
     if made is not None and noted.get("of") == of:
         return SeedChoice(made.notes["method"], made.notes["seed_weights"], tuple(made.settings["sides"]), noted)
     if suffix and (own := run.entry(STAGE)) is not None and not given:  # beside the run's own, at the same sizes
         return replace(asked, sides=tuple(own.settings.get("sides", settings.sides)))
     chosen = choose(settings, run, images, reporter, methods=methods, given=given)
-    return replace(chosen, notes={**chosen.notes, "of": of})
+    first = {"method": settings.method, "seed_weights": settings.seed_weights, "sides": list(settings.sides)}
+    return replace(chosen, notes={**chosen.notes, "of": of, ASKED_NOTE: first})
 
 
 def _make_all(

@@ -16,7 +16,7 @@ from recam_cli.core.hardware import choose_device
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.rerun.compare import StageComparison, compare_stage
 from recam_cli.core.rerun.inputs import changes_of
-from recam_cli.core.rerun.steps import Step, kind_of, steps_of
+from recam_cli.core.rerun.steps import Step, asked_before_choice, kind_of, steps_of
 from recam_cli.core.runs.files import write_json
 from recam_cli.core.runs.items import differences
 from recam_cli.core.runs.manifest import MANIFEST_NAME, Manifest, StageEntry
@@ -224,7 +224,8 @@ def _done_before(path: Path, steps: tuple[Step, ...]) -> set[str]:
 def _matter(step: Step, entry: StageEntry) -> dict[str, Any]:
     """Return the recorded settings that results depend on."""
     known = settings_of(type(step.resolved.settings))
-    free = {name for name in known if known[name].declaration.panel in (HARDWARE, OUTPUT)} | {"download"}
+    chosen = set(asked_before_choice(step.entry))  # on other data, perhaps otherwise
+    free = chosen | {name for name in known if known[name].declaration.panel in (HARDWARE, OUTPUT)} | {"download"}
     return {name: value for name, value in entry.settings.items() if name not in free}
 
 

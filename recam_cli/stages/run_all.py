@@ -15,6 +15,7 @@ from recam_cli.core.data.registry import available_splits, data_root, open_datas
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.data.unlabelled import unlabelled_photos
 from recam_cli.core.errors import DataError, RunError
+from recam_cli.core.metrics.unlearned import LEARNED
 from recam_cli.core.reporter import Reporter, overall_of
 from recam_cli.core.run_estimate import Estimate, estimate, in_words
 from recam_cli.core.runs.files import fingerprint, sha256_of_all
@@ -272,7 +273,10 @@ class _Work:
             weights = str(entry.notes.get("weights", ""))
             images = len(self.sets[whole.training.split])
             score = entry.metrics.get("map")
-            return train_cls.TrainClsResult(whole.path, images, {}, measured, score, len(held_out), weights).as_dict()
+            learned = entry.metrics.get(LEARNED, {})
+            return train_cls.TrainClsResult(
+                whole.path, images, {}, measured, score, len(held_out), weights, learned
+            ).as_dict()
         return train_cls.run(self._going_on(name), whole.path, self.reporter, preset=whole.preset).as_dict()
 
     def train_segmenter(self) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from recam_cli.core.data.check import check_image_set, open_checked
-from recam_cli.core.data.problems import some
 from recam_cli.core.data.registry import data_root, fetch, open_dataset
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.errors import DataError, UsageError
 from recam_cli.core.hardware import choose_device, choose_precision, computed_with, prepare_process
+from recam_cli.core.metrics.unlearned import LEARNED, unlearned_lines
 from recam_cli.core.models.backbones import build_backbone, head_of
 from recam_cli.core.models.classifier import Classifier
 from recam_cli.core.models.classifier_files import FOLDER, describe_model
@@ -29,7 +29,7 @@ from recam_cli.core.training.best import BestEpoch
 from recam_cli.core.training.snapshot_files import FOLDER as SNAPSHOTS
 from recam_cli.core.training.snapshot_files import SnapshotFolder, require_snapshot
 from recam_cli.core.training.snapshots import Snapshots, identity_of, seconds_of
-from recam_cli.stages.classifier_phases import LEARNED, STAGE, Training, train_phases
+from recam_cli.stages.classifier_phases import STAGE, Training, train_phases
 from recam_cli.stages.resuming import require_begun
 
 
@@ -97,7 +97,7 @@ def run(
     run = _open_run(settings, path)
     inputs = {"data": images.fingerprint(), "weights": weights.identity}
     measured_on = {"split": held_out.split, "data": held_out.fingerprint()} if held_out is not None else {}
-    if settings.select != "last" and held_out is not None:  # elsewhere no weight depends on it
+    if settings.select != "last" and measured_on:  # elsewhere no weight depends on it
         inputs["held-out data"] = measured_on["data"]
     precision = choose_precision(settings.precision, device)
     identity = identity_of(result_settings(settings, inputs), device, precision)
@@ -122,16 +122,15 @@ def run(
             **describe_model(classifier),
             **computed_with(precision),
         }
-        best, head = (
-            BestEpoch(folder, snapshots.carried, classifier, reporter),
-            head_of(settings.backbone, weights.state),
-        )
+        best = BestEpoch(folder, snapshots.carried, classifier, reporter)
+        head = head_of(settings.backbone, weights.state)
         training = Training(
             settings, run, reporter, images, classifier, device, precision, snapshots, best, held_out, head
         )
         train_phases(training, entry)
     folder.clear()
-    _tell_unlearned(entry.metrics.get(LEARNED, {}), reporter)
+    for line in unlearned_lines(entry.metrics.get(LEARNED, {})):
+        reporter.warn(line)
     return _result(training, entry, weights.origin)
 
 
@@ -162,24 +161,6 @@ def _settled(settings: TrainClsSettings, images: ImageSet, reporter: Reporter) -
     if settings.method == "recam":
         reporter.warn("one class: the softmax of ReCAM's SCE is always 1, so nothing is re-activated; plain CAM")
     return replace(settings, method="cam")
-
-
-def _tell_unlearned(learned: Mapping[str, Mapping[str, Any]], reporter: Reporter) -> None:
-    """Warn of classes at chance, and of those with too few photographs to say."""
-    chance = [
-        f"{name} (AP {one['ap']:.0f} % of {one['photographs']} photographs, chance reaches {one['chance']:.0f} %)"
-        for name, one in learned.items()
-        if one["verdict"] == "not learned"
-    ]
-    if chance:
-        who = "every class" if len(chance) == len(learned) else f"{len(chance)} of {len(learned)} classes"
-        reporter.warn(
-            f"not learned: {who}: {some(chance)}. Masks of these are guesses: check the labels, add photographs, or "
-            "photographs without the class"
-        )
-    few = [f"{name} ({one['photographs']})" for name, one in learned.items() if one["verdict"] == "too few"]
-    if few:
-        reporter.warn(f"too few photographs, with or without them, to say whether they are learned: {some(few)}")
 
 
 def _open_run(settings: TrainClsSettings, path: Path | None) -> Run:

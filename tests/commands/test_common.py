@@ -37,6 +37,17 @@ def test_the_split_of_the_stage_before_counts(tmp_path):
     assert Call(train_seg.COMMAND, NOTHING).resolve(TrainSegSettings, run=run).settings.split == "train"
 
 
+def test_where_masks_are_made_of_all_photographs_the_segmenter_trains_on_those_of_the_classifier(tmp_path):
+    """Else it would be measured on photographs that it was trained on."""
+    run = _run(tmp_path / "run", train_cls="train", make_seeds="all", make_masks="all")
+    assert Call(train_seg.COMMAND, NOTHING).resolve(TrainSegSettings, run=run).settings.split == "train"
+
+
+def test_seeds_of_all_photographs_are_made_again_of_all(tmp_path):
+    run = _run(tmp_path / "run", train_cls="train", make_seeds="all")
+    assert Call(make_seeds.COMMAND, NOTHING).resolve(MakeSeedsSettings, run=run).settings.split == "all"
+
+
 @pytest.mark.parametrize("command", [make_seeds.COMMAND, evaluate.COMMAND, report.COMMAND, train_seg.COMMAND])
 @pytest.mark.parametrize(
     "wrong",

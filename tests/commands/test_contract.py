@@ -124,6 +124,15 @@ def test_printed_config_is_itself_a_config(tmp_path):
     assert [line.split(" #")[0].strip() for line in again.out.splitlines() if not line.startswith("#")] == strip
 
 
+def test_a_number_that_is_left_to_the_data_survives_being_printed_and_read_under_another_preset(tmp_path):
+    first = recam("train-cls", "--print-config", "--preset", "small", cwd=tmp_path)
+    assert 'epochs = "auto"' in first.out
+    (tmp_path / "again.toml").write_text(first.out)
+    again = recam("train-cls", "--print-config", "--config", tmp_path / "again.toml", "--preset", "voc", cwd=tmp_path)
+    values = [[line.split(" #")[0].strip() for line in out.splitlines()] for out in (first.out, again.out)]
+    assert values[0] == values[1]
+
+
 def test_json_goes_alone_to_stdout_even_when_problems_end_the_command(tmp_path):
     root = make_custom(tmp_path / "photos")
     next((root / "JPEGImages").iterdir()).write_bytes(b"broken")
@@ -180,7 +189,7 @@ def test_a_stderr_that_cannot_be_written_changes_no_exit_code(tmp_path):
 def test_signals_end_training_with_their_exit_code_and_no_orphans(tmp_path, number, code):
     root = make_custom(tmp_path / "photos", n=12)
     arguments = ["train-cls", "--dataset", "custom", "--data-root", root]
-    arguments += ["--backbone", "mobilenet_v2", "--weights", "none"]
+    arguments += ["--backbone", "mobilenet_v2", "--weights", "none", "--probe-sides", "32"]
     arguments += ["--epochs", "500", "--crop", "64", "--batch-size", "2", "--run", tmp_path / "run"]
     process = subprocess.Popen(
         [sys.executable, "-m", "recam_cli", *map(str, arguments)],
@@ -189,7 +198,8 @@ def test_signals_end_training_with_their_exit_code_and_no_orphans(tmp_path, numb
         start_new_session=True,
     )
     deadline = time.monotonic() + 120
-    while not (tmp_path / "run" / "metrics.jsonl").exists() and time.monotonic() < deadline:
+    log = tmp_path / "run" / "metrics.jsonl"
+    while not (log.exists() and '"loss"' in log.read_text()) and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)

@@ -13,6 +13,7 @@ from tests.helpers.tiny_data import make_custom
 from tests.helpers.tiny_run import make_run
 
 TRAIN = "train-cls --dataset custom --data-root data --method cam --backbone mobilenet_v2 --weights none --epochs 1"
+TRAIN += " --probe-sides 32"
 TRAIN = f"{TRAIN} --crop 32 --batch-size 2 --workers 0 --device cpu --lr 0.01 --lr-fc1 0.01 --val-split none".split()
 
 

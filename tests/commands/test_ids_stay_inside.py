@@ -14,6 +14,7 @@ from tests.helpers.tiny_run import add_segmenter, make_run, record_classifier
 
 IDS = ("../x", "/tmp/recam-x", "..", "a\\b", "x\x1b[2Jy")
 TRAIN = ["train-cls", "--run", "run", "--backbone", "mobilenet_v2", "--weights", "none", "--workers", 0]
+TRAIN += ["--probe-sides", 32]
 
 
 def everything(folder):

@@ -16,6 +16,7 @@ from tests.helpers.tiny_data import make_custom
 
 TRAIN = ["train-cls", "--dataset", "custom", "--data-root", "data", "--backbone", "mobilenet_v2", "--device", "cpu"]
 SMALL = ["--epochs", 1, "--method", "cam", "--batch-size", 2, "--crop", 32, "--long-side", "32,48", "--workers", 0]
+SMALL += ["--probe-sides", 32]
 
 
 @pytest.fixture

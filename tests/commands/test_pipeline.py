@@ -16,6 +16,7 @@ from tests.helpers.tiny_run import SHAPES
 
 TRAIN = ["--backbone", "mobilenet_v2", "--weights", "none", "--epochs", "1", "--recam-epochs", "1", "--crop", "32"]
 TRAIN += ["--batch-size", "2", "--recam-batch-size", "2", "--long-side", "32,48", "--workers", "0"]
+TRAIN += ["--probe-sides", "32"]
 WALK = ["--irn-epochs", "1", "--irn-crop", "64", "--irn-batch-size", "2", "--walk-scale", "1"]
 SEGMENT = ["--network", "lraspp", "--epochs", "1", "--batch-size", "2", "--crop", "32", "--workers", "0", "--no-crf"]
 
@@ -83,7 +84,7 @@ def test_later_stages_find_data_and_weights_from_any_folder(tmp_path):
     elsewhere.mkdir()
     shutil.copyfile(SHAPES, home / "start.safetensors")
     quick = ["--epochs", 1, "--batch-size", 2, "--crop", 32, "--workers", 0, "--device", "cpu"]
-    begin = ["--backbone", "mobilenet_v2", "--weights", "start.safetensors", "--method", "cam"]
+    begin = ["--backbone", "mobilenet_v2", "--weights", "start.safetensors", "--method", "cam", "--probe-sides", 32]
     assert recam("train-cls", "--run", "run", "--dataset", "custom", *begin, *quick, cwd=home).code == 0
     assert recam("make-seeds", "--run", "../home/run", "--scales", 1, cwd=elsewhere).code == 0
     assert recam("make-masks", "--run", "../home/run", "--refine", "none", "--threshold", 0.3, cwd=elsewhere).code == 0

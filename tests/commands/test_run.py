@@ -23,6 +23,7 @@ QUICK = """
 epochs = 1
 recam_epochs = 1
 crop = 32
+probe_sides = [32]
 long_side = [32, 48]
 batch_size = 2
 recam_batch_size = 2

@@ -97,7 +97,7 @@ def training(prepared, workers):
     """Start a training whose steps take a minute; return once it is in one."""
     command = ["train-cls", "--dataset", "custom", "--data-root", str(prepared / "data"), "--backbone", "mobilenet_v2"]
     command += ["--weights", "none", "--crop", "32", "--batch-size", "2", "--workers", str(workers), "--device", "cpu"]
-    command += ["--run", str(prepared / f"slow-{time.monotonic_ns()}"), "--quiet"]
+    command += ["--probe-sides", "32", "--run", str(prepared / f"slow-{time.monotonic_ns()}"), "--quiet"]
     process = subprocess.Popen(
         [sys.executable, "-c", _STEP, *command],
         stdout=subprocess.PIPE,

@@ -10,11 +10,13 @@ import pytest
 from tests.helpers.command_line import recam
 from tests.helpers.damage import flip_bit
 from tests.helpers.kills import drive
+from tests.helpers.manifests import edited_manifest
 from tests.helpers.tiny_data import make_custom
 from tests.helpers.tiny_run import add_segmenter, record_classifier
 
 STATUS = ("status", "--run", "run")
 DIVERGING = "train-cls --run run --dataset custom --data-root data --method cam --backbone mobilenet_v2 --weights none"
+DIVERGING += " --probe-sides 32"
 DIVERGING = f"{DIVERGING} --epochs 3 --crop 32 --batch-size 2 --workers 0 --device cpu --lr 0.01 --lr-fc1 1e12".split()
 
 
@@ -43,6 +45,19 @@ def test_a_changed_file_is_named_and_ends_with_5(tmp_path, weights):
         "file": "run/segmenter/deeplabv2.safetensors",
         "reason": "changed",
     }
+
+
+def test_classes_that_were_not_learned_are_named(tmp_path, weights):
+    known = {"verdict": "not learned", "photographs": 9, "ap": 31.4, "low": 20.0, "high": 50.0, "chance": 40.0}
+    few = dict.fromkeys(("ap", "low", "high", "chance")) | {"verdict": "too few", "photographs": 3}
+    learned = {"cat": known | {"verdict": "learned"}, "dog": known, "emu": few}
+    with edited_manifest(tmp_path / "run") as manifest:
+        manifest["stages"]["train-cls"]["metrics"] = {"learned": learned, "cross_validated_map": 60.5}
+    said = " ".join(recam(*STATUS, cwd=tmp_path).out.split())
+    assert "mAP 60.50 % (cross-validated)" in said
+    assert "not learned: 1 of 3 classes: dog (AP 31 % of 9 photographs" in said
+    assert "too few photographs" in said and "emu (3)" in said
+    assert recam(*STATUS, "--json", cwd=tmp_path).json["stages"]["train-cls"]["metrics"]["learned"] == learned
 
 
 def test_an_edited_manifest_ends_with_4_and_one_edited_knowingly_is_read(tmp_path, weights):

@@ -13,7 +13,7 @@ from recam_cli.core.errors import RunError, UsageError
 from recam_cli.core.report.html import SummaryRow
 from recam_cli.core.report.log import read_log
 from recam_cli.core.report.run_curves import training_curves
-from recam_cli.core.report.run_figures import class_tables, evaluations, notes, summary_rows
+from recam_cli.core.report.run_figures import class_tables, evaluations, notes, summary_rows, title_of
 from recam_cli.core.report.run_sheet import evenly_spaced
 from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.runs.run import Run
@@ -131,11 +131,40 @@ def test_thresholds_that_saw_the_truth_are_marked(full):
     assert any("upper bounds" in text for text in notes(full, scored))
 
 
+def test_classes_that_were_not_learned_are_told_at_the_top_and_their_figures_stand_in_a_table(full, tmp_path):
+    shutil.copytree(full.path, tmp_path / "run")
+    known = {"verdict": "learned", "photographs": 9, "ap": 91.5, "low": 80.0, "high": 99.0, "chance": 42.5}
+    few = dict.fromkeys(("ap", "low", "high", "chance")) | {"verdict": "too few", "photographs": 3}
+    chance = known | {"verdict": "not learned", "ap": 31.5}
+    learned = dict(zip(TINY_CLASSES, (known, chance, few), strict=False))
+    with edited_manifest(tmp_path / "run") as manifest:
+        metrics = manifest["stages"]["train-cls"]["metrics"]
+        metrics |= {"learned": learned, "cross_validated_map": 60.5, "probe_map": 70.5}
+    run = Run.open(tmp_path / "run")
+    said = notes(run, evaluations(run))
+    assert any(f"classes: {TINY_CLASSES[1]} (AP 32 % of 9 photographs" in text for text in said)
+    assert any(text.startswith("Too few photographs") and f"{TINY_CLASSES[2]} (3)" in text for text in said)
+    table = class_tables(run, [])[-1]
+    assert "probe, cross-validated" in table.title and table.columns == ("AP", "at least", "at most", "chance")
+    assert table.rows[0] == (TINY_CLASSES[0], (91.5, 80.0, 99.0, 42.5)) and table.rows[2][1] == (None,) * 4
+    note = summary_rows(run, [])[0].note
+    assert "mAP 60.5 % of the probe, cross-validated" in note and "mAP 70.5 % after the probe" in note
+
+
+@pytest.mark.parametrize(("chosen", "named"), [("cam", "CAM"), ("recam", "ReCAM")])
+def test_seeds_are_named_after_the_method_that_was_chosen_for_them(full, tmp_path, chosen, named):
+    shutil.copytree(full.path, tmp_path / "run")
+    with edited_manifest(tmp_path / "run") as manifest:
+        manifest["stages"]["train-cls"]["settings"]["method"] = "auto"
+        manifest["stages"]["make-seeds"]["notes"]["method"] = chosen
+    assert title_of(Run.open(tmp_path / "run"), "masks", "") == f"{named} masks"
+
+
 def test_tables_hold_the_classes_of_every_evaluation_and_the_precision(full):
-    iou, precision = class_tables(full, evaluations(full))
+    iou, precision, learned = class_tables(full, evaluations(full))
     assert iou.columns == ("CAM seeds", "ReCAM seeds", "ReCAM masks")
     assert [name for name, _ in iou.rows] == ["background", *TINY_CLASSES]
-    assert [name for name, _ in precision.rows] == list(TINY_CLASSES)
+    assert [name for name, _ in precision.rows] == [name for name, _ in learned.rows] == list(TINY_CLASSES)
 
 
 def test_the_log_of_both_phases_becomes_one_curve(full):

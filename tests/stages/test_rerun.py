@@ -19,10 +19,12 @@ from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.evaluate import EvaluateSettings
 from recam_cli.core.settings.make_masks import MakeMasksSettings
 from recam_cli.core.settings.make_seeds import MakeSeedsSettings
+from recam_cli.core.settings.presets import preset_values
 from recam_cli.core.settings.rerun import RerunSettings
 from recam_cli.core.settings.resolve import resolve
+from recam_cli.core.settings.train_cls import TrainClsSettings
 from recam_cli.core.settings.train_seg import TrainSegSettings
-from recam_cli.stages import evaluate, make_masks, make_seeds, rerun, train_seg
+from recam_cli.stages import evaluate, make_masks, make_seeds, rerun, seed_choice, train_cls, train_seg
 from tests.helpers.command_line import recam
 from tests.helpers.kills import drive, left_by
 from tests.helpers.tiny_data import make_custom
@@ -355,6 +357,42 @@ def test_parts_of_masks_that_were_made_anew_otherwise_are_left_out(tmp_path):
     result = again(root)
     assert result.identical
     assert [s.stage for s in result.stages] == ["train-cls", "make-seeds", "make-masks"]
+
+
+@pytest.fixture
+def chosen_run(tmp_path, monkeypatch):
+    """Give the folder of a run as the preset small makes it, where what comes last in line is chosen: plain CAM."""
+    monkeypatch.setattr(seed_choice, "clearly_better", lambda one, known: True)
+    monkeypatch.setattr(seed_choice, "SIDES", ((32,), (48,)))
+    root = make_custom(tmp_path / "data", 6, splits={"train": range(4), "val": range(4, 6), "all": range(6)})
+    data = {"dataset": "custom", "data_root": root, "workers": 0, "device": "cpu"}
+    small = {"backbone": BACKBONE, "probe_sides": (32,), "crop": 32, "long_side": (32, 48), "batch_size": 2}
+    recipe = {**preset_values("small", "custom", "train-cls"), **small, "weights": str(SHAPES)}
+    training = resolve(TrainClsSettings, flags=data, preset=recipe)
+    assert (training.settings.method, training.settings.start, training.settings.epochs) == ("auto", "probe", None)
+    train_cls.run(training, tmp_path / "run", SilentReporter())
+    run, seeds = Run.open(tmp_path / "run"), {"sides": (32,), "choose": True, "split": "all"}
+    make_seeds.run(resolve(MakeSeedsSettings, flags=data, preset=seeds), run, SilentReporter())
+    masks = {"refine": "crf", "split": "all"}
+    make_masks.run(resolve(MakeMasksSettings, flags={**data, **masks}), Run.open(run.path), SilentReporter())
+    return tmp_path
+
+
+def test_a_run_whose_seeds_were_chosen_is_repeated_by_the_same_choice(chosen_run):
+    entry = Run.open(chosen_run / "run").require("make-seeds")
+    assert (entry.notes["method"], entry.settings["sides"], entry.settings["split"]) == ("cam", [48], "all")
+    result = again(chosen_run)
+    assert result.identical and [s.stage for s in result.stages] == ["train-cls", "make-seeds", "make-masks"]
+    repeated = Run.open(chosen_run / "run-rerun").require("make-seeds")
+    assert (repeated.settings, repeated.fingerprint) == (entry.settings, entry.fingerprint)
+    assert repeated.notes["choice"] == entry.notes["choice"]
+    assert again(chosen_run).kept == 3
+
+
+def test_a_choice_that_comes_out_otherwise_is_compared_and_kept_as_a_repetition(chosen_run, monkeypatch):
+    monkeypatch.setattr(seed_choice, "clearly_better", lambda one, known: False)
+    assert again(chosen_run).failed == ("make-seeds", "make-masks")
+    assert again(chosen_run).kept == 3
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def train_cls(data, *others):
     """Three steps in each of three epochs, momentum and moving statistics; a snapshot after each step."""
     small = ["--epochs", 2, "--recam-epochs", 1, "--batch-size", 2, "--recam-batch-size", 2, "--crop", 32]
     rates = ["--long-side", "32,48", "--lr", 0.01, "--lr-fc1", 0.01, "--momentum", 0.9, "--jitter", 0.2]
-    network = ["--backbone", "mobilenet_v2", "--weights", "none"]
+    network = ["--backbone", "mobilenet_v2", "--weights", "none", "--probe-sides", 32]
     data = ["--dataset", "custom", "--data-root", data]
     return ["train-cls", *data, *network, *small, *rates, *CPU, *EVERY_STEP, *RUN, "--workers", 0, *others]
 

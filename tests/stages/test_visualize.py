@@ -90,6 +90,15 @@ def test_the_threshold_is_that_of_the_runs_masks_unless_given(made, photo, tmp_p
     assert look(made, photo, out=tmp_path, method="cam").threshold_chosen == "default"
 
 
+@pytest.mark.parametrize("method", ["run", "cam"])
+def test_plain_cam_that_was_chosen_for_the_seeds_is_shown_beside_the_runs_masks(made, photo, tmp_path, method):
+    run = Run.open(made.path)
+    run.manifest.stages["make-seeds"].notes |= {"method": "cam", "seed_weights": "fc1"}
+    found = look(run, photo, out=tmp_path, method=method)
+    assert (found.classifier, found.threshold, found.threshold_chosen) == ("CAM", 0.3, "as the run's masks")
+    assert look(run, photo, out=tmp_path, method="recam").classifier == "ReCAM"
+
+
 def test_the_seed_cut_at_a_higher_threshold_covers_less(made, photo, tmp_path):
     low, high = (
         look(made, photo, out=tmp_path, threshold=t, refine="none").shown[0].mask["background"]

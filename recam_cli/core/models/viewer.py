@@ -23,7 +23,7 @@ from recam_cli.core.models.segmenters import Segmenter
 from recam_cli.core.models.stock import stock_classifier
 from recam_cli.core.models.walk_view import walked_mask
 from recam_cli.core.runs.run import Run
-from recam_cli.core.runs.variants import Method, seed_method, variant_suffix
+from recam_cli.core.runs.variants import Method, seed_method, seen_suffix
 from recam_cli.core.settings.declare import settings_of
 from recam_cli.core.settings.make_masks import MakeMasksSettings
 from recam_cli.core.settings.make_seeds import MakeSeedsSettings
@@ -130,7 +130,7 @@ def run_viewer(
     """
     if refine != "none":
         check_backend()
-    kind, suffix = seed_method(run, method), variant_suffix(run, method)
+    kind, suffix = seed_method(run, method), seen_suffix(run, method)
     classifier = run_mapped_classifier(run, kind, device, precision)
     value, chosen = _threshold(run, suffix, threshold)
     walked = walked_mask(run, suffix, device, precision) if refine == "run" and threshold is None else None

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from recam_cli.core.bounded import read_json
 from recam_cli.core.errors import RunError
+from recam_cli.core.metrics.unlearned import LEARNED, unlearned_lines
 from recam_cli.core.report.coverage_curves import CoverageLine
 from recam_cli.core.report.curves import SweepLine
 from recam_cli.core.report.html import ClassTable, StageSettings, SummaryRow
@@ -22,6 +23,8 @@ _PREFIX = "evaluate-"
 _MAKERS = {"seeds": "make-seeds", "masks": "make-masks", "segmentation": "train-seg"}
 _ORDER = ("-cam", "", "-truth")
 """Plain CAM before ReCAM, the supervised reference last."""
+_LEARNED = {"ap": "AP", "low": "at least", "high": "at most", "chance": "chance"}
+"""Of what is known of a class, the figures shown, and their headings: AP, its interval of 90 %, and chance's 95 %."""
 _SWEPT = "swept with ground truth"
 
 
@@ -50,11 +53,11 @@ def method_name(run: Run, suffix: str) -> str:
     """Return whose files a suffix means: "CAM", "ReCAM", or "true masks"."""
     if suffix == "-truth":
         return "true masks"
-    entry = run.manifest.stages.get("train-cls")
-    trained = entry.settings.get("method", "recam") if entry is not None else "recam"
-    seeds = run.manifest.stages.get("make-seeds")
-    own = seeds.notes.get("method", trained) if seeds is not None else trained
-    return "CAM" if suffix == "-cam" or own == "cam" else "ReCAM"
+    trained, seeds = run.manifest.stages.get("train-cls"), run.entry("make-seeds")
+    method = trained.settings.get("method", "recam") if trained is not None else "recam"
+    if method == "auto" and seeds is not None:
+        method = seeds.notes.get("method")  # which make-seeds chose
+    return "CAM" if suffix == "-cam" or method == "cam" else "ReCAM"
 
 
 def title_of(run: Run, of: str, suffix: str) -> str:
@@ -130,7 +133,9 @@ def _seconds(run: Run, maker: str, suffix: str) -> float | None:
 
 def notes(run: Run, scored: Sequence[Evaluation]) -> list[str]:
     """Return what the reader must know about the figures."""
-    said = []
+    trained = run.manifest.stages.get("train-cls")
+    learned = unlearned_lines(trained.metrics.get(LEARNED) or {}) if trained is not None else []
+    said = [f"{line[0].upper()}{line[1:]}." for line in learned]
     if any(e.figures.get("threshold_chosen") == _SWEPT for e in scored):
         said.append(
             f"Thresholds “{_SWEPT}” saw the true masks: their figures are upper bounds. "
@@ -158,6 +163,12 @@ def class_tables(run: Run, scored: Sequence[Evaluation]) -> list[ClassTable]:
     if isinstance(precision, dict) and precision:
         rows = tuple((name, (value,)) for name, value in precision.items())
         tables.append(ClassTable("Average precision of the classifier, held-out images (%)", ("AP",), rows))
+    learned = entry.metrics.get(LEARNED) if entry is not None else None
+    if entry is not None and isinstance(learned, dict) and learned:
+        of = "the probe, cross-validated" if "cross_validated_map" in entry.metrics else "the classifier"
+        rows = tuple((name, tuple(one.get(key) for key in _LEARNED)) for name, one in learned.items())
+        title = f"Average precision of {of}, beside what chance reaches (%)"
+        tables.append(ClassTable(title, tuple(_LEARNED.values()), rows))
     return tables
 
 
@@ -191,7 +202,9 @@ def _rank(suffix: str) -> int:
 
 def _classifier_note(entry: StageEntry) -> str:
     parts = [str(entry.notes.get("backbone", ""))] if entry.notes.get("backbone") else []
-    for key, name in (("cam_map", "CAM"), ("recam_map", "ReCAM")):
+    if isinstance(entry.metrics.get("cross_validated_map"), int | float):
+        parts.append(f"mAP {entry.metrics['cross_validated_map']:.1f} % of the probe, cross-validated")
+    for key, name in (("probe_map", "the probe"), ("cam_map", "CAM"), ("recam_map", "ReCAM")):
         if isinstance(entry.metrics.get(key), int | float):
             parts.append(f"mAP {entry.metrics[key]:.1f} % after {name}")
     if entry.state != "done":

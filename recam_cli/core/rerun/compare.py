@@ -21,8 +21,9 @@ from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run
 
 _COMPARED = (".safetensors", ".npz", ".png", ".json", ".csv")
-_SCORES = ("map", "cam_map", "recam_map", "average_precision", "miou", "pixel_accuracy", "per_class", "best")
-_HEADLINES = {"miou": "mIoU", "map": "mAP"}
+_MAPS = ("map", "cross_validated_map", "probe_map", "cam_map", "recam_map")
+_SCORES = (*_MAPS, "average_precision", "miou", "pixel_accuracy", "per_class", "best")
+_HEADLINES = {"miou": "mIoU", "map": "mAP", "cross_validated_map": "mAP, cross-validated"}
 _NAMED = 3
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from recam_cli.core.errors import RunError
 from recam_cli.core.runs.manifest import MANIFEST_NAME, StageEntry
 from recam_cli.core.runs.run import Run
+from recam_cli.core.runs.stage_facts import ASKED_NOTE, CHOICE_NOTE
 from recam_cli.core.settings.declare import settings_of
 from recam_cli.core.settings.evaluate import EvaluateSettings
 from recam_cli.core.settings.make_masks import MakeMasksSettings
@@ -92,11 +93,21 @@ def _step(run: Run, stage: str, kind: str) -> Step:
         )
     parts = _parts(run, stage) if kind == "make-masks" else {}
     values = entry.settings | _of_parts(parts, known) | _computed(entry, parts)
-    values |= {**_FRESH, "out": None}
+    values |= asked_before_choice(entry) | {**_FRESH, "out": None}
     values = {name: value for name, value in values.items() if name in known}
     settings = resolve(KINDS[kind], flags={}, run=values, run_name=f"{run.path / MANIFEST_NAME}: {stage}").settings
     sources = {name: entry.sources.get(name, "run" if name in values else "default") for name in known}
     return Step(stage, kind, entry, Resolved(settings, sources), parts.get("random-walk"))
+
+
+def asked_before_choice(entry: StageEntry) -> dict[str, Any]:
+    """Return the settings in place of which make-seeds chose others, as they stood before; they choose the same again.
+
+    Taken as they were chosen, plain CAM would be asked for by name, whose seeds are another stage's.
+    """
+    noted = entry.notes.get(CHOICE_NOTE)
+    asked = noted.get(ASKED_NOTE) if isinstance(noted, dict) else None
+    return dict(asked) if isinstance(asked, dict) else {}
 
 
 def _parts(run: Run, stage: str) -> dict[str, StageEntry]:

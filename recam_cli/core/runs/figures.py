@@ -8,10 +8,12 @@ from typing import Any
 
 LARGEST = sys.float_info.max
 """No number is larger, either side of 0, or NaN; a training that diverges does note large ones."""
-_PERCENTS = ("miou", "map", "cam_map", "recam_map")
+_PERCENTS = ("miou", "map", "probe_map", "cam_map", "recam_map", "cross_validated_map")
 _COUNTS = ("images", "objects")
 _TABLES = ("per_class", "average_precision")
 _POINTS = ("label_free", "best")
+_VERDICTS = ("learned", "not learned", "too few")
+_OF_LEARNED = ("ap", "low", "high", "chance")
 
 
 def require_numbers(values: Mapping[str, Any]) -> None:
@@ -49,6 +51,25 @@ def require_figures(metrics: Mapping[str, Any]) -> None:
         elif table is not None:
             _require_number(table.get("threshold"), f"threshold of {name}", 1)
             _require_number(table.get("miou"), f"miou of {name}", 100)
+    _require_learned(metrics.get("learned"))
+
+
+def _require_learned(table: Any) -> None:
+    """Pass if the table is one of what is known of each class, or null."""
+    if table is None:
+        return
+    if not isinstance(table, dict) or not all(isinstance(one, dict) for one in table.values()):
+        raise ValueError("learned is no table of classes")
+    for name, one in table.items():
+        if one.get("verdict") not in _VERDICTS:
+            raise ValueError(f"verdict of learned {name} is none of {', '.join(_VERDICTS)}")
+        for key in _OF_LEARNED:
+            _require_number(one.get(key), f"{key} of learned {name}", 100)
+            if one.get(key) is None and one["verdict"] != "too few":
+                raise ValueError(f"{key} of learned {name} is missing")
+        if one.get("photographs") is None:
+            raise ValueError(f"photographs of learned {name} are missing")
+        _require_number(one["photographs"], f"photographs of learned {name}", LARGEST)
 
 
 def _require_number(value: Any, name: str, largest: float) -> None:

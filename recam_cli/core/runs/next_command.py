@@ -54,7 +54,8 @@ def _rest_of_whole(run: Run) -> str | None:
     words = shlex.split(plan.command) if plan is not None else []
     if plan is None or words[:2] != ["recam", "run"]:
         return None
-    wanted = STAGE_ORDER[: STAGE_ORDER.index(plan.until) + 1] if plan.until in STAGE_ORDER else STAGE_ORDER
+    whole = (*STAGE_ORDER, "report")
+    wanted = whole[: whole.index(plan.until) + 1] if plan.until in whole else whole
     if plan.until == "check-data" or all(run.entry(stage) is not None for stage in wanted):
         return None
     return shell_line(words if _has(words, "--run") else [*words, "--run", str(run.path)])

@@ -22,6 +22,10 @@ TRAINED_IN = {"train-cls": "classifier", "train-seg": "segmenter"}
 
 SCORABLE_NOTE = "scorable"
 """Note of train-seg: whether the images it predicted have true masks."""
+CHOICE_NOTE = "choice"
+"""Note of make-seeds where method or sides were chosen: what by, and what had been asked for."""
+ASKED_NOTE = "asked"
+"""In it: the settings that were chosen, as they stood before."""
 MEASURED_NOTE = "measured on"
 """Note of stages with a split that only their scores or predictions depend on: {"split": its name, "data": the hash of
 its images and labels} or, where only true masks are looked at, {"split": its name, "masks": their hash}."""

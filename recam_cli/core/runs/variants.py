@@ -63,6 +63,17 @@ def variant_suffix(run: Run, method: Method) -> Literal["", "-cam"]:
     return "-cam" if resolve_method(run, method) != trained_method(run) else ""
 
 
+def seen_suffix(run: Run, method: Method) -> Literal["", "-cam"]:
+    """Return as `variant_suffix` whose seeds and masks show a method: the run's own where they were chosen to be its.
+
+    Raises:
+        RunError: as `variant_suffix`.
+    """
+    suffix = variant_suffix(run, method)
+    apart = run.entry(f"make-seeds{suffix}") is not None or seed_method(run, "run") != method
+    return suffix if apart else ""
+
+
 def require_variant(run: Run, stage: str, suffix: str) -> StageEntry:
     """Return the entry of a finished stage's variant; `suffix` as from `variant_suffix`.
 

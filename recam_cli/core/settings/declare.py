@@ -19,6 +19,8 @@ from typing import Any, Literal, TypeVar, Union
 from recam_cli.core.errors import UsageError
 
 Part = TypeVar("Part")
+OPEN = "auto"
+"""In config files: a number that is left to the data, None in a settings object."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class Setting:
         return "--" + self.name.replace("_", "-")
 
     @property
+    def open_by_word(self) -> bool:
+        """Whether None, which TOML cannot say, is another value than the default, and written `OPEN`."""
+        return self.default is not None and _without_none(self.kind) in (int, float) and self.kind not in (int, float)
+
+    @property
     def choices(self) -> tuple[str, ...]:
         """The allowed words of a `Literal` setting; empty for all others."""
         kind = _without_none(self.kind)
@@ -88,6 +95,8 @@ class Setting:
         Raises:
             UsageError: it has the wrong type or lies outside the range; `where` names its origin.
         """
+        if value == OPEN and self.open_by_word:
+            return None
         try:
             result = _convert(self.kind, value)
         except (TypeError, ValueError, OverflowError):

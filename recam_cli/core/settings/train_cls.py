@@ -78,7 +78,8 @@ class TrainClsSettings(ResumeSettings, WorkSettings, DataSettings, DownloadSetti
 
     epochs: int | None = setting(
         5,
-        "Epochs of phase 1. The preset small leaves it to the numbers of photographs and classes.",
+        "Epochs of phase 1. The preset small (in a config file: auto) leaves it to the numbers of photographs and "
+        "classes.",
         panel=SCHEDULE,
         minimum=0,
         maximum=10_000,

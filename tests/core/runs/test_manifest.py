@@ -93,6 +93,9 @@ def test_the_hash_follows_the_content_through_json(one, other):
     )
 
 
+LEARNED = {"verdict": "not learned", "photographs": 9, "ap": 31.5, "low": 20.0, "high": 50.0, "chance": 40.0}
+
+
 def written(folder, **entry):
     stages = {"train-cls": {"state": "done", **entry}}
     (folder / "manifest.json").write_text(json.dumps({"stages": stages}))
@@ -119,6 +122,14 @@ def test_numbers_that_cannot_be_shown_are_refused(tmp_path, part, value):
         {"average_precision": {"cat": {}}},
         {"label_free": 3},
         {"best": {"threshold": "0.3", "miou": 3}},
+        {"probe_map": 101},
+        {"cross_validated_map": "50"},
+        {"learned": ["cat"]},
+        {"learned": {"cat": 3}},
+        {"learned": {"cat": LEARNED | {"verdict": "perhaps"}}},
+        {"learned": {"cat": LEARNED | {"ap": "50"}}},
+        {"learned": {"cat": LEARNED | {"chance": None}}},
+        {"learned": {"cat": LEARNED | {"photographs": None}}},
     ],
     ids=str,
 )
@@ -132,6 +143,7 @@ def test_figures_of_a_run_are_taken(tmp_path):
         "miou": 50.5,
         "map": None,
         "per_class": {"cat": None, "dog": 3},
+        "learned": {"cat": LEARNED, "dog": {"verdict": "too few", "photographs": 0, "ap": None}},
         "best": {"threshold": 0.1, "miou": None},
     }
     found = Manifest.load(written(tmp_path, metrics=metrics | {"label_free": None, "other": ["x", True]}))

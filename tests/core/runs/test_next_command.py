@@ -13,6 +13,7 @@ from recam_cli.core.errors import RunError, UsageError
 from recam_cli.core.runs.files import write_text
 from recam_cli.core.runs.manifest import Manifest, StageEntry
 from recam_cli.core.runs.next_command import command_of, going_on, next_command
+from recam_cli.core.runs.plan import RunPlan
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.declare import setting
 from recam_cli.core.settings.groups import DATA, MODEL
@@ -180,6 +181,23 @@ def test_what_a_shell_would_act_on_is_quoted(begun):
     words = shlex.split(next_command(begun(make_seeds=("interrupted", "recam make-seeds ; rm $(x)"))))
     assert words == ["recam", "make-seeds", ";", "rm", "$(x)", "--run", "run"]
     assert "';' rm '$(x)'" in next_command(Run.open(Path("run")))
+
+
+@pytest.mark.parametrize(
+    ("until", "done", "goes_on"),
+    [
+        ("report", {"make_seeds": ""}, True),
+        ("report", {"make_seeds": "", "make_masks": "", "train_seg": ""}, True),
+        ("report", {"make_seeds": "", "make_masks": "", "train_seg": "", "report": ""}, False),
+        ("make-masks", {"make_seeds": ""}, True),
+        ("make-masks", {"make_seeds": "", "make_masks": ""}, False),
+    ],
+)
+def test_a_whole_run_goes_on_by_its_own_command_until_the_last_stage_that_was_asked_for(begun, until, done, goes_on):
+    run = begun(**done)
+    RunPlan(command=f"recam run photos --until {until}", until=until).save(run.path)
+    whole = f"recam run photos --until {until} --run run"
+    assert (next_command(run) == whole) == goes_on
 
 
 def test_after_the_evaluation_or_where_none_is_possible_the_report_comes_next(begun):

@@ -5,7 +5,14 @@ import pytest
 from recam_cli.core.errors import RunError
 from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run
-from recam_cli.core.runs.variants import command, require_variant, resolve_method, variant_suffix
+from recam_cli.core.runs.variants import (
+    command,
+    require_variant,
+    resolve_method,
+    seed_method,
+    seen_suffix,
+    variant_suffix,
+)
 
 
 def trained(tmp_path, method, **stages):
@@ -31,6 +38,23 @@ def test_which_variant_is_meant(tmp_path, trained_as, asked, method, suffix):
 
     assert resolve_method(run, asked) == method
     assert variant_suffix(run, asked) == suffix
+
+
+@pytest.mark.parametrize(
+    ("chosen", "asked", "beside", "method", "suffix"),
+    [
+        ("recam", "run", False, "recam", ""),
+        ("recam", "cam", False, "cam", "-cam"),
+        ("cam", "run", False, "cam", ""),
+        ("cam", "cam", False, "cam", ""),
+        ("cam", "cam", True, "cam", "-cam"),
+        ("cam", "recam", False, "recam", ""),
+    ],
+)
+def test_the_runs_own_seeds_show_the_method_that_was_chosen_for_them(tmp_path, chosen, asked, beside, method, suffix):
+    run = trained(tmp_path, "auto", make_seeds="done", **({"make_seeds_cam": "done"} if beside else {}))
+    run.manifest.stages["make-seeds"].notes["method"] = chosen
+    assert (seed_method(run, asked), seen_suffix(run, asked)) == (method, suffix)
 
 
 def test_a_cam_run_has_no_recam(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recam_cli.core.errors import UsageError
-from recam_cli.core.settings.declare import as_plain, setting, settings_of
+from recam_cli.core.settings.declare import OPEN, as_plain, setting, settings_of
 from recam_cli.core.settings.presets import BY_DATASET, PRESETS, preset_values
 from recam_cli.core.settings.resolve import read_config, resolve
 
@@ -25,6 +25,8 @@ class Sample:
     sizes: tuple[int, ...] = setting((1, 2), "Sizes.", panel="A", minimum=0)
     on: bool = setting(True, "Whether.", panel="A")
     free: str = setting("auto", "A number or auto.", panel="A")
+    passes: int | None = setting(5, "How often; None: by the data.", panel="A", minimum=0)
+    limit: int | None = setting(None, "At most; None: no limit.", panel="A")
 
 
 def _resolve(**flags):
@@ -77,6 +79,17 @@ def test_a_setting_that_takes_words_takes_numbers_from_toml():
     assert resolve(Sample, flags={}, config={"free": 0.3}).settings.free == "0.3"
 
 
+@given(passes=st.none() | st.integers(0, 99))
+def test_a_number_left_to_the_data_is_written_by_a_word_where_none_is_not_the_default(passes):
+    known = settings_of(Sample)
+    assert [name for name in known if known[name].open_by_word] == ["passes"]
+    written = OPEN if passes is None else passes
+    assert resolve(Sample, flags={}, config={"passes": written}).settings.passes == passes
+    for name in ("count", "limit"):
+        with pytest.raises(UsageError, match="whole number"):
+            resolve(Sample, flags={}, config={name: OPEN})
+
+
 def test_flags_win_over_file_over_preset_over_run_over_default():
     layers = {
         "flags": {"count": 5},
@@ -94,6 +107,8 @@ def test_flags_win_over_file_over_preset_over_run_over_default():
         "sizes": "default",
         "on": "run",
         "free": "default",
+        "passes": "default",
+        "limit": "default",
     }
 
 
