@@ -96,7 +96,7 @@ def run(
     run = _open_run(settings, path)
     inputs = {"data": images.fingerprint(), "weights": weights.identity}
     measured_on = {"split": held_out.split, "data": held_out.fingerprint()} if held_out is not None else {}
-    if settings.select == "best":  # elsewhere no weight depends on it
+    if settings.select != "last" and held_out is not None:  # elsewhere no weight depends on it
         inputs["held-out data"] = measured_on["data"]
     precision = choose_precision(settings.precision, device)
     identity = identity_of(result_settings(settings, inputs), device, precision)
