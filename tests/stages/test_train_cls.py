@@ -15,7 +15,7 @@ from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.resolve import resolve
 from recam_cli.core.settings.train_cls import TrainClsSettings
-from recam_cli.stages import train_cls
+from recam_cli.stages import classifier_phases, train_cls
 from tests.helpers.tiny_data import make_custom
 
 TINY = {
@@ -167,13 +167,13 @@ def test_a_broken_held_out_image_is_found_before_any_training(tmp_path):
 
 
 def test_the_weights_of_the_last_finished_epoch_outlive_a_diverged_training(data, tmp_path, monkeypatch):
-    bce, calls = train_cls._bce, []
+    bce, calls = classifier_phases._bce, []
 
     def diverging(*arguments):
         calls.append(1)
         return bce(*arguments) * (float("nan") if len(calls) == 4 else 1)  # in the second epoch of two steps
 
-    monkeypatch.setattr(train_cls, "_bce", diverging)
+    monkeypatch.setattr(classifier_phases, "_bce", diverging)
     with pytest.raises(TrainingError, match="epoch 2"):
         _train(data, tmp_path / "run", epochs=3)
     kept = tmp_path / "run" / "classifier" / "unfinished.safetensors"

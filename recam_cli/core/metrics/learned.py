@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from recam_cli.core.metrics.classification import average_precision
+
 FEWEST = 5
 """Photographs with a class, and without it, below which nothing is said of it: the interval spans nearly all."""
 _DRAWS = 400
@@ -60,10 +62,9 @@ def judge(scores: np.ndarray, targets: np.ndarray, classes: Sequence[str], seed:
 
 
 def _of_class(scores: np.ndarray, positive: np.ndarray, rng: np.random.Generator) -> Learned:
-    count, size = int(positive.sum()), len(positive)
-    if count == 0:
+    count, size, ap = int(positive.sum()), len(positive), average_precision(scores, positive)
+    if ap is None:
         return Learned(0, size, None, None, None, None, "too few")
-    ap = float(_precisions(scores[None], positive[None])[0])
     drawn = rng.integers(0, size, (_DRAWS, size))
     boot = _precisions(scores[drawn], positive[drawn])
     boot = boot[positive[drawn].any(axis=1)]
@@ -97,6 +98,8 @@ def standard_error(scores: np.ndarray, targets: np.ndarray, seed: int = 0) -> fl
         positive = targets[:, k][drawn] > 0
         values = _precisions(scores[:, k][drawn], positive)
         columns.append(np.where(positive.any(axis=1), values, np.nan))
-    with np.errstate(invalid="ignore"):
-        means = np.nanmean(np.stack(columns), axis=0)
-    return float(np.nanstd(means))
+    values = np.stack(columns)
+    known = ~np.isnan(values)
+    any_known = known.any(axis=0)  # a draw may hold no photograph of any class
+    means = np.nansum(values, axis=0)[any_known] / known.sum(axis=0)[any_known]
+    return float(means.std()) if len(means) else 0.0

@@ -136,6 +136,8 @@ def converted(state: dict[str, Tensor]) -> dict[str, Tensor]:
         raise ValueError(f"not weights of efficientnet_lite0: {len(order)} tensors instead of {len(ours)}")
     found = {}
     for name, source in zip(ours, order, strict=True):
+        if name.rsplit(".", 1)[1] != source.rsplit(".", 1)[1]:
+            raise ValueError(f"not weights of efficientnet_lite0: an unknown {source}")
         if wanted[name].shape != theirs[source].shape:
             raise ValueError(f"not weights of efficientnet_lite0: {source} has another shape")
         found[name] = theirs[source]
@@ -146,14 +148,19 @@ _PARTS = ("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_
 _TENSORS = ("weight", "bias", "running_mean", "running_var")
 
 
+_OUTER = {"_conv_stem": (0, 0), "_bn0": (0, 1), "_conv_head": (2, 0), "_bn1": (2, 1), "_fc": (3, 0)}
+
+
 def _place(name: str) -> tuple[int, int, int, int]:
     """Return where the network runs the tensor of the package's `name`: (part, block, layer, tensor)."""
-    pieces = name.split(".")
-    tensor = _TENSORS.index(pieces[-1])
-    if pieces[0] == "_blocks":
-        return 1, int(pieces[1]), _PARTS.index(pieces[2]), tensor
-    outer = {"_conv_stem": (0, 0), "_bn0": (0, 1), "_conv_head": (2, 0), "_bn1": (2, 1), "_fc": (3, 0)}
-    if pieces[0] not in outer:
-        raise ValueError(f"not weights of efficientnet_lite0: an unknown {name}")
-    part, layer = outer[pieces[0]]
-    return part, 0, layer, tensor
+    try:
+        *where, kind = name.split(".")
+        tensor = _TENSORS.index(kind)
+        if where[0] == "_blocks":
+            _, block, layer = where
+            return 1, int(block), _PARTS.index(layer), tensor
+        (outer,) = where
+        part, place = _OUTER[outer]
+    except (ValueError, KeyError, IndexError):
+        raise ValueError(f"not weights of efficientnet_lite0: an unknown {name}") from None
+    return part, 0, place, tensor

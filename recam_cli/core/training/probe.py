@@ -4,6 +4,7 @@ With one bias-free row w_k a class, the logit of a view is w_k · mean_hw f, as 
 class maps are read with them. The loss is convex: there is one answer, whatever the seed, and features of ImageNet
 cannot be spoiled. Views are the whole photograph and its mirror image at several longer sides, so that a class is
 known at any size. Features are divided by their deviation before the ridge term, which is folded back into the rows.
+A channel that hardly varies would only be blown up by that, so no mean becomes larger than ten.
 
 FC2 is fitted in the same way, to the re-activated features of phase 2 (ReCAM, CVPR 2022, §3.2) brought to unit length,
 as the loss SCE is: softmax cross-entropy over the classes, each photograph weighing the same.
@@ -25,6 +26,8 @@ RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Weights of the ridge term to choose from: beyond both ends nothing changes any more, or nothing is learned."""
 FOLDS = 5
 _STEPS, _HISTORY = 200, 20
+_LEAST_DEVIATION = 0.1
+"""Of a channel, as a share of its mean."""
 _SMALLEST = 1e-6
 _CHUNK = 1 << 14
 
@@ -66,23 +69,24 @@ class RidgeChoice:
     scores: np.ndarray
 
 
-def fit_rows(views: Views, ridge: float) -> Tensor:
+def fit_rows(views: Views, ridge: float, *, exclusive: bool | None = None) -> Tensor:
     """Fit FC1.
 
     Args:
-        views: features and labels; cross-entropy where they are exclusive, else binary cross-entropy.
+        views: features and labels.
         ridge: weight of |W|²/2 on features divided by their deviation.
+        exclusive: cross-entropy if so, else binary cross-entropy; None: as the labels of `views` are.
 
     Returns:
-        float32 (K, C).
+        float32 (K, C); zeros without photographs.
 
     Raises:
-        TrainingError: the features, and so the loss, are not finite.
+        TrainingError: the features, or the rows fitted to them, are not finite.
     """
     flat = views.features.reshape(-1, views.features.shape[2])
     targets = np.repeat(views.targets, views.features.shape[1], axis=0)
     weights = np.full(len(flat), 1 / max(1, len(flat)), dtype=np.float32)
-    return _fitted(flat, targets, weights, ridge, exclusive=views.exclusive)
+    return _fitted(flat, targets, weights, ridge, exclusive=views.exclusive if exclusive is None else exclusive)
 
 
 def fit_reactivated(features: np.ndarray, classes: np.ndarray, weights: np.ndarray, count: int, ridge: float) -> Tensor:
@@ -96,11 +100,13 @@ def fit_reactivated(features: np.ndarray, classes: np.ndarray, weights: np.ndarr
         ridge: as of `fit_rows`.
 
     Returns:
-        float32 (K, C), for features as they come: the mean length is folded back.
+        float32 (K, C), for features as they come: the mean length is folded back; zeros without features.
 
     Raises:
         TrainingError: the features are not finite.
     """
+    if len(features) == 0:
+        return torch.zeros(count, features.shape[1])
     length = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), _SMALLEST)
     hot = np.eye(count, dtype=np.float32)[classes]
     return _fitted(features / length, hot, weights, ridge, exclusive=True) / float(length.mean())
@@ -115,16 +121,17 @@ def choose_ridge(views: Views, folds: np.ndarray, ridges: Sequence[float] = RIDG
         ridges: to choose from; of equal losses the largest.
     """
     losses: dict[float, float] = {}
-    best = np.zeros(views.targets.shape, dtype=np.float32)
+    best, least = np.zeros(views.targets.shape, dtype=np.float32), np.inf
     for ridge in sorted(ridges, reverse=True):
         scores = np.zeros(views.targets.shape, dtype=np.float32)
         for fold in np.unique(folds):
             out = folds == fold
-            rows = fit_rows(views.part(~out), ridge).numpy()
+            # Of the loss of all photographs, even where those left are exclusive: its logits mean something else.
+            rows = fit_rows(views.part(~out), ridge, exclusive=views.exclusive).numpy()
             scores[out] = views.features[out].mean(axis=1) @ rows.T
         losses[ridge] = held_out_loss(scores, views.targets, exclusive=views.exclusive)
-        if losses[ridge] == min(losses.values()):
-            best = scores
+        if losses[ridge] < least:
+            best, least = scores, losses[ridge]
     return RidgeChoice(min(losses, key=lambda r: (losses[r], -r)), losses, best)
 
 
@@ -162,7 +169,11 @@ def fold_of(targets: np.ndarray, groups: np.ndarray, folds: int = FOLDS) -> np.n
 
 
 def _fitted(features: np.ndarray, targets: np.ndarray, weights: np.ndarray, ridge: float, *, exclusive: bool) -> Tensor:
-    deviation = torch.from_numpy(np.maximum(features.std(axis=0, dtype=np.float64), _SMALLEST).astype(np.float32))
+    if len(features) == 0:
+        return torch.zeros(targets.shape[1], features.shape[1])
+    if not np.isfinite(features).all():
+        raise TrainingError("Probe: the features are not finite", remedy="Compute with --precision fp32")
+    deviation = torch.from_numpy(_deviation(features))
     rows = torch.zeros(targets.shape[1], features.shape[1], requires_grad=True)
     solver = torch.optim.LBFGS(
         [rows],
@@ -188,8 +199,15 @@ def _fitted(features: np.ndarray, targets: np.ndarray, weights: np.ndarray, ridg
 
     loss = solver.step(closure)  # type: ignore[no-untyped-call]
     if not (torch.isfinite(torch.as_tensor(loss)) and torch.isfinite(rows).all()):
-        raise TrainingError("Probe: the features are not finite", remedy="Compute with --precision fp32")
+        raise TrainingError("Probe: its rows are not finite", remedy="Compute with --precision fp32")
     return (rows.detach() / deviation).contiguous()
+
+
+def _deviation(features: np.ndarray) -> np.ndarray:
+    """Return by what each channel of (N, C) features is divided, float32 (C,), above 0."""
+    mean, deviation = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    least = np.maximum(_LEAST_DEVIATION * np.abs(mean), _SMALLEST)
+    return np.asarray(np.maximum(deviation, least), dtype=np.float32)
 
 
 def _loss(rows: Tensor, features: np.ndarray, targets: np.ndarray, weights: np.ndarray, *, exclusive: bool) -> Tensor:

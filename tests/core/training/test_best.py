@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from torch import nn
@@ -66,3 +68,52 @@ def test_a_training_that_goes_on_knows_the_best_so_far(training):
     again.offer("CAM", 3, 60.0)
     with torch.no_grad():
         assert again.take("CAM") == 2
+
+
+def safe(training, scores, error=5.0, first=1):
+    """Offer epochs with a standard error; the weights are the number of the epoch."""
+    for epoch, score in enumerate(scores, start=first):
+        nn.init.constant_(training.net.weight, epoch)
+        training.best.offer("CAM", epoch, score, error)
+
+
+@pytest.mark.parametrize(
+    ("scores", "wanted"),
+    [
+        ((70.0, 66.0), 2),  # within the error: the latest
+        ((70.0, 65.0), 2),  # at its very end
+        ((70.0, 64.9), 1),  # beyond
+        ((70.0, 66.0, 62.0), 2),  # the error counts from the highest, not from the one kept
+        ((70.0, 60.0, 68.0), 3),
+        ((70.0, 66.0, 80.0, 74.0), 3),  # a higher one sets the mark anew
+        ((70.0, None, 66.0, None), 3),
+    ],
+)
+def test_the_latest_within_a_standard_error_of_the_highest_is_taken(training, scores, wanted):
+    safe(training, scores)
+    assert training.best.take("CAM") == wanted
+    assert float(training.net.weight.detach()) == wanted
+
+
+def test_the_error_is_that_of_the_highest_epoch(training):
+    training.best.offer("CAM", 1, 70.0, 1.0)
+    training.best.offer("CAM", 2, 65.0, 20.0)
+    assert training.best.take("CAM") == 1
+
+
+def test_what_a_phase_began_with_can_win(training):
+    safe(training, (90.0, 20.0, 30.0), first=0)
+    assert training.best.offered("CAM") and not training.best.offered("ReCAM")
+    assert training.best.take("CAM") == 0
+    assert float(training.net.weight.detach()) == 0
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_the_rule_survives_an_interruption(training, cut):
+    scores = (70.0, 66.0, 62.0, 69.0)
+    safe(training, scores[:cut])
+    carried = json.loads(json.dumps(training.carried))
+    training.best = BestEpoch(training.folder, carried, training.net, training.reporter)
+    safe(training, scores[cut:], first=cut + 1)
+    assert training.best.take("CAM") == 4
+    assert carried["best"]["top"] == 70.0
