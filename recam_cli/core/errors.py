@@ -53,6 +53,10 @@ class UsageError(RecamError):
     exit_code = ExitCode.USAGE
 
 
+class MissingExtraError(UsageError):
+    """An option needs a library that is an extra of recam and not installed (exit 2)."""
+
+
 def without_repeatable_form(error: Exception) -> UsageError | None:
     """Return what to tell where torch refuses an operation under --deterministic, None where `error` is another."""
     found = re.match(r"(\S+) does not have a deterministic implementation", str(error))

@@ -177,7 +177,7 @@ def _prepare(settings: TrainSegSettings, run: Run, reporter: Reporter) -> _Job:
     method = _method(settings, run)
     settings = replace(
         settings,
-        backbone=resolve_backbone(run, settings.backbone),  # type: ignore[arg-type]
+        backbone=resolve_backbone(run, settings.backbone),
         method=method,  # type: ignore[arg-type]
         label_file=settings.label_file or seg_images.label_file(settings, run),
     )

@@ -3,7 +3,7 @@
 A backbone maps (B, 3, H, W) to (B, C, H / stride, W / stride). The published ReCAM network is ResNet-50 with stride 16
 and no dilation: layer4 simply keeps the resolution. Stride 8 keeps it from the fourth stage on, with dilation 2 after
 the first block of each. Segmentation networks dilate in full instead (DeepLab). Adding a backbone: one builder that
-returns its five stages, one line in `BACKBONES`.
+returns its five stages, one line in `BACKBONES`. Names `timm/…` are those of the library timm (`timm_backbones`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from recam_cli.core.errors import UsageError
 from recam_cli.core.models.efficientnet_lite import CHANNELS, EfficientNetLite0, converted
 from recam_cli.core.models.frozen_norm import fold_frozen_norms
 from recam_cli.core.models.torchvision_gate import torchvision
+from recam_cli.core.settings.backbone_names import is_timm
 
 Dilation = Literal["published", "full"]
 _HEADS = ("fc.", "classifier.")
@@ -74,6 +75,11 @@ class Backbone(nn.Module):
             for parameter in module.parameters() if module is not None else ():
                 parameter.requires_grad_(False)
 
+    def freeze_stages(self, count: int) -> None:
+        """Take the first `count` stages out of training."""
+        for stage in list(self.stages)[:count]:
+            stage.requires_grad_(False)
+
     def train(self, mode: bool = True) -> Backbone:
         """Switch training mode, except for frozen batch norm; returns self."""
         super().train(mode)
@@ -113,15 +119,20 @@ def build_backbone(
     """Build a backbone.
 
     Args:
-        name: a key of `BACKBONES`.
+        name: a key of `BACKBONES`, or `timm/NAME`.
         stride: 32, 16 or 8.
         dilation: "published" as ReCAM/IRN (none at stride 16), or "full" as DeepLab (replaces every stride taken out).
-        state: torchvision's state dict (with or without its classification head), or None for random weights.
+            timm's networks are always dilated in full.
+        state: torchvision's (timm's) state dict, with or without its classification head, or None for random weights.
 
     Raises:
         UsageError: unknown name or stride.
         ValueError: `state` does not fit the network.
     """
+    if is_timm(name):
+        from recam_cli.core.models.timm_backbones import build_timm
+
+        return build_timm(name, stride, state)
     if name not in BACKBONES:
         raise UsageError(f"unknown backbone {name}", remedy=f"Choose one of {', '.join(BACKBONES)}")
     if stride not in (8, 16, 32):
@@ -137,13 +148,21 @@ def build_backbone(
 
 
 def layout_of(name: str) -> dict[str, torch.Size]:
-    """Return the shapes of torchvision's state dict of a backbone by name, without making the network."""
+    """Return the shapes of torchvision's (timm's) state dict of a backbone by name."""
+    if is_timm(name):
+        from recam_cli.core.models.timm_backbones import timm_layout
+
+        return timm_layout(name)
     with torch.device("meta"):
         return {key: value.shape for key, value in BACKBONES[name].build().state_dict().items()}
 
 
 def state_fault(name: str, layout: Mapping[str, torch.Size], state: Mapping[str, Tensor]) -> str | None:
     """Return the first reason why `state`, with or without a classification head, is not of `layout`, or None."""
+    if is_timm(name):
+        from recam_cli.core.models.timm_backbones import timm_fault
+
+        return timm_fault(name, layout, state)
     try:
         state = BACKBONES[name].converted(dict(state))
     except ValueError as error:
@@ -249,6 +268,10 @@ def head_of(name: str, state: dict[str, Tensor] | None) -> Tensor | None:
 
     None, too, where it looks at other features than the backbone's last ones.
     """
+    if is_timm(name):
+        from recam_cli.core.models.timm_backbones import timm_head
+
+        return timm_head(name, state) if state is not None else None
     weight = None if state is None else head_weight(BACKBONES[name].converted(state))
     return weight if weight is not None and weight.shape[1] == BACKBONES[name].channels[-1] else None
 

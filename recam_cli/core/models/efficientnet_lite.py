@@ -13,13 +13,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from recam_cli.core.data.transforms import IMAGENET_MEAN, IMAGENET_STD
+from recam_cli.core.models.renormalised import Renormalised
 from recam_cli.core.models.same_padding import SamePadConv
 
 CHANNELS = (16, 24, 40, 112, 1280)
 """After each of the five stages, which end before the strides of 4, 8, 16 and 32, and with the head."""
 _EPSILON = 1e-3
 _STEM, _HEAD = 32, 1280
+_HALF = (0.5, 0.5, 0.5)
 
 
 class _Group(NamedTuple):
@@ -43,22 +44,6 @@ _GROUPS = (
 )
 _STAGES = ((0,), (1,), (2,), (3, 4), (5, 6))
 """The groups of each stage; the first begins with the stem, the last ends with the head."""
-
-
-class _Renormalised(nn.Module):
-    """From (x - mean) / deviation of ImageNet to (x - 0.5) / 0.5; nothing in it learns or is saved."""
-
-    scale: Tensor
-    shift: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        mean, deviation = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
-        self.register_buffer("scale", (2 * deviation).view(3, 1, 1), persistent=False)
-        self.register_buffer("shift", (2 * mean - 1).view(3, 1, 1), persistent=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return images * self.scale + self.shift
 
 
 def _unit(
@@ -97,7 +82,7 @@ class EfficientNetLite0(nn.Module):
         super().__init__()
         stages, inputs = [], _STEM
         for number, members in enumerate(_STAGES):
-            layers: list[nn.Module] = [_Renormalised(), *_unit(3, _STEM, 3, 2)] if number == 0 else []
+            layers: list[nn.Module] = [Renormalised(_HALF, _HALF), *_unit(3, _STEM, 3, 2)] if number == 0 else []
             for group in (_GROUPS[member] for member in members):
                 for index in range(group.blocks):
                     stride = group.stride if index == 0 else 1

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recam_cli.core.data.limits import MAX_CLASSES
-from recam_cli.core.errors import DataError, UsageError
+from recam_cli.core.errors import DataError, MissingExtraError, UsageError
 from recam_cli.core.models.backbones import Backbone, Dilation, build_backbone
 
 
@@ -38,12 +38,15 @@ def rebuilt_backbone(about: Mapping[str, Any], path: Path, dilation: Dilation = 
 
     Raises:
         DataError: there is none of that name and stride.
+        MissingExtraError: it is one of timm's, and timm is not installed.
     """
     stride = about.get("stride")
     if type(stride) is not int:
         raise damaged(path, "stride")
     try:
         return build_backbone(word(about, "backbone", path), stride=stride, dilation=dilation)
+    except MissingExtraError:
+        raise
     except UsageError as error:
         raise DataError(f"{path}: damaged header: {error.message}", remedy="Restore the file") from None
 

@@ -16,6 +16,7 @@ from recam_cli.core.models.checkpoint import SUFFIX, not_finite, packed, read_st
 from recam_cli.core.models.foreign import read_foreign
 from recam_cli.core.runs.files import atomic_file, sha256_of
 from recam_cli.core.runs.items import names_aside
+from recam_cli.core.settings.backbone_names import is_timm
 
 KIND = "backbone"
 
@@ -67,7 +68,7 @@ def import_weights(
     about = {
         "kind": KIND,
         "backbone": backbone,
-        "layout": "torchvision",
+        "layout": "timm" if is_timm(backbone) else "torchvision",
         "imported_from": name or source.name,
         "imported_sha256": source_sha256,
     }

@@ -21,10 +21,13 @@ from recam_cli.core.models.checkpoint import SUFFIX, read_state
 from recam_cli.core.models.foreign import read_foreign
 from recam_cli.core.models.importing import import_weights
 from recam_cli.core.models.packaged import PACKAGES, Package
+from recam_cli.core.models.tensor_digest import tensor_digest
+from recam_cli.core.models.timm_library import hub_state
 from recam_cli.core.models.torchvision_gate import torchvision
 from recam_cli.core.reporter import Reporter, SilentReporter
 from recam_cli.core.runs.files import sha256_of
 from recam_cli.core.runs.leftovers import sweep, temporary_beside
+from recam_cli.core.settings.backbone_names import is_timm
 from recam_cli.core.shell import shell_line
 
 CHECKPOINTS = Path("checkpoints")
@@ -64,7 +67,7 @@ def find_weights(
         backbone: registry name.
         source: "none"; a safetensors file; "builtin": the one that comes with recam; or "imagenet":
             `<backbone>*.safetensors` of `folder` if there, else the installed package of this backbone's weights,
-            else a download that becomes such a file.
+            else a download that becomes such a file; of timm's networks timm's own download, which it keeps.
         folder: where "imagenet" looks first.
         reporter: where a download's progress goes.
 
@@ -78,6 +81,9 @@ def find_weights(
         local = _local_file(backbone, folder)
         if local is None and backbone in PACKAGES:
             return _from_package(PACKAGES[backbone], backbone)
+        if local is None and is_timm(backbone):
+            state, origin = hub_state(backbone)
+            return PretrainedWeights(state, origin, tensor_digest(state, ""))
         return _from_file(local or _download(backbone, folder, reporter or SilentReporter()))
     if source == "builtin":
         return _from_file(builtin_weights(backbone), carded=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -34,6 +34,7 @@ class Declaration:
     above: float | None = None
     short: str | None = None
     instead_of: str | None = None
+    check: Callable[[Any, str], None] | None = None
 
 
 def setting(
@@ -46,6 +47,7 @@ def setting(
     above: float | None = None,
     short: str | None = None,
     instead_of: str | None = None,
+    check: Callable[[Any, str], None] | None = None,
 ) -> Any:
     """Declare one field of a settings dataclass.
 
@@ -59,8 +61,9 @@ def setting(
         short: one-letter flag such as "-q".
         instead_of: name of the setting that this one takes the place of, unless it has its default. Where that one is
             given by flag or file and this one is not, this one falls back to its default.
+        check: raises UsageError of a value (not None) that cannot be; its second argument names the value's origin.
     """
-    declaration = Declaration(help, panel, minimum, maximum, above, short, instead_of)
+    declaration = Declaration(help, panel, minimum, maximum, above, short, instead_of, check)
     return field(default=default, metadata={"declaration": declaration})
 
 
@@ -103,6 +106,8 @@ class Setting:
             raise UsageError(f"{where}: {value!r} is not {_describe(self.kind)}") from None
         for item in result if isinstance(result, tuple) else (result,):
             self._check_range(item, where)
+        if self.declaration.check is not None and result is not None:
+            self.declaration.check(result, where)
         return result
 
     def _check_range(self, value: Any, where: str) -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from recam_cli.core.settings.backbone_names import check_backbone
 from recam_cli.core.settings.declare import setting
 from recam_cli.core.settings.groups import MODEL, OUTPUT
-from recam_cli.core.settings.train_cls import BackboneName
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportWeightsSettings:
     """Of which network the weights are, and where they go."""
 
-    backbone: BackboneName | None = setting(
-        None, "The network; without it recognised by the names and shapes of the tensors.", panel=MODEL
+    backbone: str | None = setting(
+        None,
+        "The network, named as for train-cls; without it recognised by the names and shapes of the tensors, but for "
+        "timm's.",
+        panel=MODEL,
+        check=check_backbone,
     )
     out: Path | None = setting(
         None,

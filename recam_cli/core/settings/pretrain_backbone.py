@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from recam_cli.core.settings.backbone_names import BackboneName
 from recam_cli.core.settings.declare import setting
 from recam_cli.core.settings.groups import DATA, HARDWARE, MODEL, OUTPUT, SCHEDULE, SeedSettings
-from recam_cli.core.settings.train_cls import BackboneName
 
 
 @dataclass(frozen=True, kw_only=True)

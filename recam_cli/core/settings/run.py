@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from recam_cli.core.settings.backbone_names import OR_TIMM, check_backbone
 from recam_cli.core.settings.check_data import CheckDataSettings
 from recam_cli.core.settings.declare import setting, settings_of
 from recam_cli.core.settings.groups import DATA, HARDWARE, MODEL, SCHEDULE, DatasetName
@@ -15,7 +16,7 @@ from recam_cli.core.settings.make_seeds import MakeSeedsSettings
 from recam_cli.core.settings.presets import preset_values
 from recam_cli.core.settings.report import ReportSettings
 from recam_cli.core.settings.resolve import Resolved, resolve, with_absolute_paths
-from recam_cli.core.settings.train_cls import BackboneName, TrainClsSettings
+from recam_cli.core.settings.train_cls import TrainClsSettings
 from recam_cli.core.settings.train_seg import TrainSegSettings
 
 RUN_STAGES: Mapping[str, type[Any]] = {
@@ -43,7 +44,9 @@ class RunSettings:
     data_root: Path | None = setting(None, "Its folder, as PHOTOS.", panel=DATA)
     labels: Path | None = setting(None, "Image-level labels, CSV (image,labels) or JSON.", panel=DATA)
     until: Until = setting("report", "Stop after this stage; the same command without it goes on.", panel=SCHEDULE)
-    backbone: BackboneName | None = setting(None, "Network of the classifier, and of the segmenter.", panel=MODEL)
+    backbone: str | None = setting(
+        None, f"Network of the classifier, and of the segmenter: {OR_TIMM}.", panel=MODEL, check=check_backbone
+    )
     weights: str | None = setting(
         None, "What it starts from: imagenet, builtin, none, or a safetensors file.", panel=MODEL
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from recam_cli.core.settings.backbone_names import OR_TIMM, check_backbone
 from recam_cli.core.settings.declare import setting
 from recam_cli.core.settings.groups import (
     DATA,
@@ -17,8 +18,6 @@ from recam_cli.core.settings.groups import (
     SeedSettings,
     WorkSettings,
 )
-
-BackboneName = Literal["efficientnet_lite0", "resnet18", "resnet34", "resnet50", "resnet101", "vgg16", "mobilenet_v2"]
 
 VIEWS_PER_CLASS = 80
 """Where epochs are not given: phase 1 shows each class's share so many crops."""
@@ -53,12 +52,12 @@ class TrainClsSettings(ResumeSettings, WorkSettings, DataSettings, DownloadSetti
         minimum=16,
         maximum=4096,
     )
-    backbone: BackboneName = setting("resnet50", "Network below the two heads.", panel=MODEL)
+    backbone: str = setting("resnet50", f"Network below the two heads: {OR_TIMM}.", panel=MODEL, check=check_backbone)
     weights: str = setting(
         "imagenet",
-        "Backbone weights: imagenet (a file in checkpoints/, else efficientnet_lite0's installed package or "
-        "torchvision's download), builtin (a small MobileNetV2 that comes with recam), none, or a safetensors file (of "
-        "a .pth: recam import-weights).",
+        "Backbone weights: imagenet (a file in checkpoints/, else efficientnet_lite0's installed package, or "
+        "torchvision's or timm's download), builtin (a small MobileNetV2 that comes with recam), none, or a "
+        "safetensors file (of a .pth: recam import-weights).",
         panel=MODEL,
     )
     stride: Literal["16", "8"] = setting("16", "Output stride of the backbone.", panel=MODEL)

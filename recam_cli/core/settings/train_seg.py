@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from recam_cli.core.data.limits import MAX_PIXELS
+from recam_cli.core.settings.backbone_names import check_backbone
 from recam_cli.core.settings.declare import setting
 from recam_cli.core.settings.groups import (
     DATA,
@@ -21,7 +22,6 @@ from recam_cli.core.settings.groups import (
     SeedSettings,
     WorkSettings,
 )
-from recam_cli.core.settings.train_cls import BackboneName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +48,11 @@ class TrainSegSettings(ResumeSettings, WorkSettings, HardwareSettings, SeedSetti
     network: Literal["deeplabv2", "deeplabv3", "lraspp"] = setting(
         "deeplabv2", "Head: summed dilated convolutions, or torchvision's DeepLab v3 or LR-ASPP.", panel=MODEL
     )
-    backbone: BackboneName | None = setting(
-        None, "Network below the head; without it the run's classifier's.", panel=MODEL
+    backbone: str | None = setting(
+        None,
+        "Network below the head, named as for train-cls; without it the run's classifier's.",
+        panel=MODEL,
+        check=check_backbone,
     )
     stride: Literal["8", "16"] = setting("8", "Output stride of the backbone; the rest is dilated.", panel=MODEL)
     init: str = setting(

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from recam_cli.core.data.limits import MAX_PIXELS
+from recam_cli.core.settings.backbone_names import BackboneName
 from recam_cli.core.settings.declare import setting
 from recam_cli.core.settings.groups import DATA, MODEL, OUTPUT, HardwareSettings
-from recam_cli.core.settings.train_cls import BackboneName
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,8 +54,7 @@ def parameter_groups(segmenter: Segmenter, settings: TrainSegSettings) -> list[P
 
 def freeze_stages(segmenter: Segmenter, count: int) -> None:
     """Take the backbone's first `count` stages out of training."""
-    for stage in list(segmenter.backbone.stages)[:count]:
-        stage.requires_grad_(False)
+    segmenter.backbone.freeze_stages(count)
 
 
 def train_segmenter(
