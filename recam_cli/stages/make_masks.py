@@ -307,6 +307,11 @@ def _most_stable(work: MaskWork) -> Threshold:
         job = StabilityJob(work.seeds, work.settings.max_pixels)
         run_over(job, sample, take, workers=worker_count(work.settings.workers, len(sample)), name_of=lambda s: s.id)
     stable = most_stable([ious[one.id] for one in sample])
+    if stable.at_limit:
+        work.reporter.warn(
+            f"the threshold {stable.threshold:g} lies at the end of what was tried: the seeds may cover all of the "
+            "photographs, or hardly anything; look at some with: recam visualize"
+        )
     how = f"where masks of {len(sample)} images change least with it ({stable.value:.2f}), without ground truth"
     return Threshold(stable.threshold, "label-free", how)
 

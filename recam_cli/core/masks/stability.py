@@ -24,7 +24,7 @@ from recam_cli.core.data.transforms import resized
 from recam_cli.core.masks.crf import CrfParameters
 from recam_cli.core.masks.refine import Refinement, SeedRefiner
 
-THRESHOLDS = tuple(round(0.1 + 0.05 * step, 2) for step in range(12))
+THRESHOLDS = tuple(round(0.05 + 0.05 * step, 2) for step in range(13))
 SIDE = 256
 """Longer side in pixels of the copies: a dense CRF of them takes a tenth of the time of one of 640 pixels."""
 SAMPLE = 60
@@ -52,6 +52,12 @@ class Stability:
     value: float
     curve: tuple[float, ...]
     images: int
+
+    @property
+    def at_limit(self) -> bool:
+        """Whether it lies at an end of what was tried, so that a stable one may lie beyond, or there is none."""
+        peak = max(range(len(self.curve)), key=lambda step: self.curve[step])
+        return peak in (0, len(self.curve) - 1)
 
 
 def spread_sample(count: int, most: int = SAMPLE) -> list[int]:

@@ -1,4 +1,4 @@
-"""The weights of a phase's best epoch, kept beside its snapshots as `best.safetensors`."""
+"""The weights of a phase's best epoch, kept beside its snapshots as `best-<phase>.safetensors`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class BestEpoch:
         if error is not None:
             higher = not known or score > known["top"]
             facts |= {"top": score, "error": error} if higher else {n: known[n] for n in ("top", "error")}
-        self._folder.write_best(Snapshot(self._model.state_dict(), facts))
+        self._folder.write_best(phase, Snapshot(self._model.state_dict(), facts))
         self._carried["best"] = facts
 
     def take(self, phase: str) -> int | None:
@@ -62,13 +62,15 @@ class BestEpoch:
         if known.get("phase") != phase:
             return None
         try:
-            found = read_snapshot(self._folder.best)
+            found = read_snapshot(self._folder.best(phase))
             if dict(found.facts) != known:
                 raise DamagedError("it is of another epoch")
             self._model.load_state_dict(dict(found.tensors))
         except (DamagedError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
-            self._reporter.warn(f"{self._folder.best} is damaged ({reason}): keeping the weights of the last epoch")
+            self._reporter.warn(
+                f"{self._folder.best(phase)} is damaged ({reason}): keeping the weights of the last epoch"
+            )
             return None
         return int(known["epoch"])
 

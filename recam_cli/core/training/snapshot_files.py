@@ -1,4 +1,4 @@
-"""Snapshots on disk: `last.safetensors` and the one before it, `last-1.safetensors`; `best.safetensors`: weights alone.
+"""Snapshots on disk: `last.safetensors` and the one before it, `last-1.safetensors`; `best-<phase>.safetensors`: weights.
 
 Each is one file: tensors by name, and in its header a JSON text with everything else and the SHA-256 of both, by which
 damage is recognised. Each appears whole, after which the former is the one before; no moment is without a whole one.
@@ -25,7 +25,7 @@ from recam_cli.core.runs.files import atomic_file, write_bytes
 from recam_cli.core.runs.items import differences_in_words, names_aside
 
 FOLDER = "snapshots"
-_LAST, _BEFORE, _BEST = "last.safetensors", "last-1.safetensors", "best.safetensors"
+_LAST, _BEFORE, _BEST = "last.safetensors", "last-1.safetensors", "best"
 _IDENTITY = "identity"
 
 
@@ -98,14 +98,17 @@ class SnapshotFolder:
         """The one before it."""
         return self.path / _BEFORE
 
-    @property
-    def best(self) -> Path:
-        """The weights of the best epoch so far, where a training selects one."""
-        return self.path / _BEST
+    def best(self, phase: str) -> Path:
+        """Return where the weights of a phase's best epoch so far lie, where a training selects one.
 
-    def write_best(self, snapshot: Snapshot) -> None:
-        """Replace the weights of the best epoch; errors as `write`."""
-        write_bytes(self.best, packed(snapshot))
+        Each phase has its own: the next one's is written before its first snapshot, and a training that is killed
+        between both goes on in the phase before.
+        """
+        return self.path / f"{_BEST}-{phase.lower()}.safetensors"
+
+    def write_best(self, phase: str, snapshot: Snapshot) -> None:
+        """Replace the weights of a phase's best epoch; errors as `write`."""
+        write_bytes(self.best(phase), packed(snapshot))
 
     def read(self, reporter: Reporter) -> Snapshot | None:
         """Return the newest whole snapshot, or None where there is none; a damaged one is told.

@@ -54,9 +54,9 @@ def test_without_any_score_the_network_stays_as_it_is(training):
 
 def test_a_damaged_one_is_told_and_the_last_epoch_kept(training):
     training.epochs("CAM", (90.0, 10.0))
-    data = bytearray(training.folder.best.read_bytes())
+    data = bytearray(training.folder.best("CAM").read_bytes())
     data[-1] ^= 1
-    training.folder.best.write_bytes(data)
+    training.folder.best("CAM").write_bytes(data)
     assert training.best.take("CAM") is None
     assert float(training.net.weight.detach()) == 2
     assert "best.safetensors is damaged" in training.reporter.warnings[0]
@@ -117,3 +117,12 @@ def test_the_rule_survives_an_interruption(training, cut):
     safe(training, scores[cut:], first=cut + 1)
     assert training.best.take("CAM") == 4
     assert carried["best"]["top"] == 70.0
+
+
+def test_what_the_next_phase_begins_with_leaves_the_best_of_the_one_before(tmp_path):
+    training = Training(tmp_path)
+    training.epochs("CAM", [50.0, 40.0])
+    before = dict(training.carried)
+    training.epochs("ReCAM", [10.0])
+    resumed = BestEpoch(training.folder, before, training.net, training.reporter)
+    assert resumed.take("CAM") == 1
