@@ -1,4 +1,4 @@
-"""Snapshots on disk: `last.safetensors` and the one before it, `last-1.safetensors`; `best-<phase>.safetensors`: weights.
+"""Snapshots on disk: `last.safetensors`, `last-1.safetensors` before it; `best-<phase>.safetensors`: weights alone.
 
 Each is one file: tensors by name, and in its header a JSON text with everything else and the SHA-256 of both, by which
 damage is recognised. Each appears whole, after which the former is the one before; no moment is without a whole one.
