@@ -12,10 +12,13 @@ from recam_cli.core import hardware
 from recam_cli.core.cams.store import Seed, write_seed
 from recam_cli.core.data.custom import open_custom
 from recam_cli.core.data.images import read_image, read_mask, write_image
+from recam_cli.core.data.limits import MAX_PIXELS
 from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.errors import DataError, RecamError, RunError, UsageError
 from recam_cli.core.masks import crf
 from recam_cli.core.masks.refine import refine_seed
+from recam_cli.core.masks.stability import most_stable
+from recam_cli.core.masks.stability_job import StabilityJob
 from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run
@@ -189,7 +192,9 @@ def test_the_manifest_says_what_was_done(run, data):
     assert plain["threshold_chosen"] == "given"
 
 
-def test_an_automatic_threshold_sees_all_seeds_and_is_marked_label_free(run, data, monkeypatch):
+def test_where_masks_are_only_cut_an_automatic_threshold_sees_all_seeds_and_is_marked_label_free(
+    run, data, monkeypatch
+):
     seen = []
 
     def choose_threshold(seeds):
@@ -200,13 +205,27 @@ def test_an_automatic_threshold_sees_all_seeds_and_is_marked_label_free(run, dat
     module.choose_threshold = choose_threshold
     monkeypatch.setitem(sys.modules, module.__name__, module)
 
-    result = make(run, data, threshold="auto")
+    result = make(run, data, threshold="auto", refine="none")
 
     assert len(seen) == IMAGES
     assert (result.threshold, result.threshold_chosen, result.how) == (0.42, "label-free", "halfway")
     notes = Run.open(run.path).require("make-masks").notes
     assert notes["threshold_chosen"] == "label-free"
     assert notes["label_free_threshold"] == notes["threshold"] == 0.42
+
+
+def test_where_masks_are_refined_an_automatic_threshold_is_the_one_of_the_most_stable_masks(run, data):
+    result = make(run, data, threshold="auto")
+
+    compare = StabilityJob(run.path / "seeds", MAX_PIXELS)
+    best = most_stable([compare(sample) for sample in open_dataset(settings_of(data).settings, "train")])
+    assert (result.threshold, result.threshold_chosen) == (best.threshold, "label-free")
+    assert "without ground truth" in result.how
+    masks = masks_in(run.path / "masks")
+    assert masks and all(
+        np.array_equal(masks[s.id], refine_seed(read_image(s.image), coarse_seed(i, s.labels, 1.0), best.threshold))
+        for i, s in enumerate(open_dataset(settings_of(data).settings, "train"))
+    )
 
 
 def test_a_second_call_keeps_what_is_there_and_makes_what_is_missing(run, data):

@@ -364,6 +364,7 @@ def chosen_run(tmp_path, monkeypatch):
     """Give the folder of a run as the preset small makes it, where what comes last in line is chosen: plain CAM."""
     monkeypatch.setattr(seed_choice, "clearly_better", lambda one, known: True)
     monkeypatch.setattr(seed_choice, "SIDES", ((32,), (48,)))
+    monkeypatch.setattr("recam_cli.core.settings.train_cls.MOST_EPOCHS", 1)
     root = make_custom(tmp_path / "data", 6, splits={"train": range(4), "val": range(4, 6), "all": range(6)})
     data = {"dataset": "custom", "data_root": root, "workers": 0, "device": "cpu"}
     small = {"backbone": BACKBONE, "probe_sides": (32,), "crop": 32, "long_side": (32, 48), "batch_size": 2}
