@@ -91,7 +91,7 @@ class _Trials:
         held = self._seeds(key)
         found: dict[str, np.ndarray] = {}
         job = partial(compare_held, max_pixels=self.settings.max_pixels)
-        workers = min(available_cores(), len(held), 8)
+        workers = min(available_cores(), len(held), 8) if self.settings.workers else 0  # 0: no further processes
         with self.reporter.track(f"Trying {_told(key)}", len(held)) as progress:
 
             def take(one: HeldSeed, ious: np.ndarray) -> None:

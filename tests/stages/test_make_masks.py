@@ -192,7 +192,7 @@ def test_the_manifest_says_what_was_done(run, data):
     assert plain["threshold_chosen"] == "given"
 
 
-def test_where_masks_are_only_cut_an_automatic_threshold_sees_all_seeds_and_is_marked_label_free(
+def test_of_masks_that_are_only_cut_an_automatic_threshold_sees_all_seeds_and_is_told_label_free(
     run, data, monkeypatch
 ):
     seen = []
@@ -214,7 +214,7 @@ def test_where_masks_are_only_cut_an_automatic_threshold_sees_all_seeds_and_is_m
     assert notes["label_free_threshold"] == notes["threshold"] == 0.42
 
 
-def test_where_masks_are_refined_an_automatic_threshold_is_the_one_of_the_most_stable_masks(run, data):
+def test_of_masks_that_are_refined_an_automatic_threshold_is_the_one_of_the_most_stable_masks(run, data):
     result = make(run, data, threshold="auto")
 
     compare = StabilityJob(run.path / "seeds", MAX_PIXELS)

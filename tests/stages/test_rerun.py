@@ -366,7 +366,7 @@ def chosen_run(tmp_path, monkeypatch):
     monkeypatch.setattr(seed_choice, "SIDES", ((32,), (48,)))
     monkeypatch.setattr("recam_cli.core.settings.train_cls.MOST_EPOCHS", 1)
     root = make_custom(tmp_path / "data", 6, splits={"train": range(4), "val": range(4, 6), "all": range(6)})
-    data = {"dataset": "custom", "data_root": root, "workers": 0, "device": "cpu"}
+    data = {"dataset": "custom", "data_root": root, "workers": 0, "device": "cpu", "precision": "fp32"}
     small = {"backbone": BACKBONE, "probe_sides": (32,), "crop": 32, "long_side": (32, 48), "batch_size": 2}
     recipe = {**preset_values("small", "custom", "train-cls"), **small, "weights": str(SHAPES)}
     training = resolve(TrainClsSettings, flags=data, preset=recipe)
