@@ -7,6 +7,7 @@ activation map, forward and backward: about a third of the time and of the memor
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
@@ -54,12 +55,17 @@ def fold_frozen_norms(module: nn.Module) -> int:
 
     In all registered backbones "registered right after" means "applied right after", which a test checks for each.
     """
-    pairs = 0
+    pairs = list(foldable_pairs(module))
+    for conv, norm in pairs:
+        conv.__class__ = _FOLDED[type(conv)]
+        norm.__class__ = FoldedBatchNorm2d
+        object.__setattr__(conv, "norm", (norm,))
+    return len(pairs)
+
+
+def foldable_pairs(module: nn.Module) -> Iterator[tuple[nn.Module, nn.BatchNorm2d]]:
+    """Yield each convolution and norm registered one after the other that are not folded yet."""
     for parent in module.modules():
         for conv, norm in pairwise(parent.children()):
-            if type(conv) in _FOLDED and type(norm) is nn.BatchNorm2d and norm.affine:
-                conv.__class__ = _FOLDED[type(conv)]
-                norm.__class__ = FoldedBatchNorm2d
-                object.__setattr__(conv, "norm", (norm,))
-                pairs += 1
-    return pairs
+            if type(conv) in _FOLDED and type(norm) is nn.BatchNorm2d and norm.affine and norm.track_running_stats:
+                yield conv, norm

@@ -26,14 +26,14 @@ from torch import Tensor, nn
 
 from recam_cli.core.errors import UsageError
 from recam_cli.core.models.backbones import Backbone
-from recam_cli.core.models.frozen_norm import fold_frozen_norms
+from recam_cli.core.models.frozen_norm import fold_frozen_norms, foldable_pairs
 from recam_cli.core.models.renormalised import Renormalised
 from recam_cli.core.models.timm_library import timm_model
 
 _MAPS = 5
 _ODD = (67, 97)
 """A picture's (rows, columns) that no stride divides."""
-_EVEN = (128, 192)
+_EVEN = (64, 96)
 """One that every stride but a patch of 14 divides."""
 
 
@@ -148,13 +148,15 @@ class _Trunk(nn.Module):
         self.eval()
         images = self._picture(_EVEN)
         with torch.no_grad():
-            found = self._maps(images, None)
-            self.indices = _chosen(len(found))
-            self.stride = _EVEN[0] // found[-1].shape[2]
             if self.plain:
                 self.stride = int(self.model.patch_embed.feat_ratio())  # type: ignore[operator, union-attr]
                 self.whole = True
+                self.indices = _quarters(len(self.model.blocks))  # type: ignore[arg-type]
             else:
+                found = self._maps(images, None)
+                count = len(found)
+                self.indices = list(range(count))[-_MAPS:] if count <= _MAPS + 1 else _quarters(count)
+                self.stride = _EVEN[0] // found[-1].shape[2]
                 last = self.model.forward_intermediates(images, indices=self.indices)[0]  # type: ignore[operator]
                 self.final = last.dim() == 4 and last.shape[2:] == found[-1].shape[2:]
                 self.whole = not self._rounds_up()
@@ -263,10 +265,8 @@ def timm_head(name: str, state: Mapping[str, Tensor] | None) -> Tensor | None:
     return torch.as_tensor(weight) if same else None
 
 
-def _chosen(count: int) -> list[int]:
-    """Return which of a network's maps are used: the last five; of a transformer's many the first and each quarter."""
-    if count <= _MAPS + 1:
-        return list(range(max(0, count - _MAPS), count))
+def _quarters(count: int) -> list[int]:
+    """Return which of many blocks are used: the first, and the last of each quarter."""
     return [0, *(-(-count * quarter // 4) - 1 for quarter in range(1, 5))]
 
 
@@ -296,6 +296,8 @@ def _folds_exactly(trunk: _Trunk) -> bool:
 
     Measured in double precision on a copy whose norms are far from doing nothing.
     """
+    if not any(foldable_pairs(trunk)):
+        return False
     trial = copy.deepcopy(trunk).cpu().double().eval()
     generator = torch.Generator().manual_seed(0)
     for module in trial.modules():
@@ -307,8 +309,7 @@ def _folds_exactly(trunk: _Trunk) -> bool:
     try:
         with torch.no_grad():
             before = trial(trial._picture(_EVEN), every=True)
-            if not fold_frozen_norms(trial):
-                return False
+            fold_frozen_norms(trial)
             after = trial(trial._picture(_EVEN), every=True)
     except (RuntimeError, AttributeError):  # a network that is not to be had in double precision, or not folded
         return False

@@ -11,6 +11,9 @@ from recam_cli.core.errors import DataError, MissingExtraError, UsageError
 from recam_cli.core.models.torchvision_gate import torchvision
 from recam_cli.core.settings.backbone_names import TIMM, is_timm
 
+_REFUSED = (TypeError, AssertionError, NotImplementedError, ValueError, RuntimeError)
+"""What timm's networks raise of options they do not have."""
+
 
 def hub_state(name: str) -> tuple[dict[str, Tensor], str]:
     """Return timm's pre-trained state dict of a network, and a line that says where it came from.
@@ -69,11 +72,22 @@ def _near(name: str, timm: Any, known: list[str] | None = None) -> str:
 def timm_model(name: str, stride: int) -> nn.Module:
     """Return timm's whole network with random weights, able to take pictures of any size where timm can do that."""
     timm = timm_module(name)
+    own = name.removeprefix(TIMM)
     for options in ({"output_stride": stride}, {"dynamic_img_size": True}, {"strict_img_size": False}):
         try:
-            model: nn.Module = timm.create_model(name.removeprefix(TIMM), pretrained=False, **options)
-        except (TypeError, AssertionError, NotImplementedError, ValueError, RuntimeError):
+            model: nn.Module = timm.create_model(own, pretrained=False, **options)
+        except _REFUSED:
             continue  # not of this kind of network
         return model
-    plain: nn.Module = timm.create_model(name.removeprefix(TIMM), pretrained=False)
+    plain: nn.Module = timm.create_model(own, pretrained=False)
+    try:  # MobileNetV3 takes a stride as a features_only network alone, of the same layers by the same names
+        strided = timm.create_model(own, pretrained=False, features_only=True, output_stride=stride)
+        if _layout(strided.blocks) == _layout(plain.get_submodule("blocks")):
+            plain.blocks = strided.blocks
+    except (*_REFUSED, AttributeError):
+        pass
     return plain
+
+
+def _layout(blocks: nn.Module) -> dict[str, Any]:
+    return {key: value.shape for key, value in blocks.state_dict().items()}
