@@ -35,7 +35,7 @@ def test_others_are_refused_by_name(cls, name):
 
 
 def test_the_nearest_name_is_suggested():
-    with pytest.raises(UsageError, match="Did you mean resnet50?"):
+    with pytest.raises(UsageError, match=r"Did you mean resnet50\?"):
         check_backbone("resnet51", "--backbone")
 
 
