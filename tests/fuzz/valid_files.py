@@ -17,6 +17,7 @@ from recam_cli.core.cams.store import Seed, write_seed
 from recam_cli.core.data.check_cache import CheckCache
 from recam_cli.core.data.check_files import check_files
 from recam_cli.core.data.images import write_grey, write_mask
+from recam_cli.core.data.shapes.spec import SMALLEST_SIDE, ShapesSpec
 from recam_cli.core.models.classifier import Classifier
 from recam_cli.core.models.classifier_files import save_classifier
 from tests.fuzz import mutations as m
@@ -185,7 +186,7 @@ def fingerprint() -> bytes:
 
 
 def record() -> bytes:
-    return b'{"generator": 2, "seed": 0, "train": 2, "val": 1, "size": [64, 64]}'
+    return json.dumps(ShapesSpec(seed=0, train=2, val=1, size=(SMALLEST_SIDE, SMALLEST_SIDE)).as_dict()).encode()
 
 
 def annotation() -> bytes:

@@ -81,7 +81,7 @@ def test_labels_walk_with_the_seeds_where_asked_for_also_with_given_weights(trai
     make(data, path, walk_sources="labels", walk_scale=2.0)
     stages = Run.open(path).manifest.stages
     assert stages["random-walk"].inputs["confident-labels"] == stages["confident-labels"].fingerprint
-    assert "confident labels" in stages["make-masks"].notes["walk_how"]
+    assert "as the seeds have at theirs" in stages["make-masks"].notes["walk_how"]
     usual = {p.name: p.read_bytes() for p in (path / "masks").glob("*.png")}
     weights = tmp_path / "irn.safetensors"
     weights.write_bytes((path / "irn" / "irn.safetensors").read_bytes())

@@ -123,14 +123,26 @@ def test_changed_settings_are_refused_with_the_difference_and_nothing_is_touched
     assert contents(killed) == before
 
 
-def test_a_changed_held_out_image_is_warned_of_and_changes_no_weight(classifiers, killed, tmp_path):
-    data = shutil.copytree(classifiers[0], tmp_path / "changed")
-    held_out = (data / "ImageSets" / "Segmentation" / "val.txt").read_text().split()[0]
-    write_image(data / "JPEGImages" / f"{held_out}.jpg", np.full((40, 48, 3), 90, np.uint8))
+def with_a_changed_held_out_image(data, out):
+    changed = shutil.copytree(data, out)
+    held_out = (changed / "ImageSets" / "Segmentation" / "val.txt").read_text().split()[0]
+    write_image(changed / "JPEGImages" / f"{held_out}.jpg", np.full((40, 48, 3), 90, np.uint8))
+    return changed
+
+
+def test_a_changed_held_out_image_is_refused_where_weights_are_chosen_by_it(classifiers, killed, tmp_path):
+    data, before = with_a_changed_held_out_image(classifiers[0], tmp_path / "changed"), contents(killed)
     ended = drive(killed, *RESUME_CLS, "--data-root", data)
+    assert (ended.code, "held-out data" in ended.text) == (4, True)
+    assert contents(killed) == before
+
+
+def test_elsewhere_a_changed_held_out_image_is_warned_of(classifiers, tmp_path):
+    assert drive(tmp_path, *train_cls(classifiers[0], "--select", "last"), kill_at=6).killed
+    data = with_a_changed_held_out_image(classifiers[0], tmp_path / "changed")
+    ended = drive(tmp_path, *RESUME_CLS, "--data-root", data)
     assert ended.code == 0
     assert ended.text.count("warning: the held-out images have changed since this training was begun") == 1
-    assert left_by(killed / "run")["files"] == classifiers[1]["files"]
 
 
 def test_nothing_to_resume_exits_4_and_names_what_was_looked_for(classifiers, killed, tmp_path):

@@ -91,7 +91,7 @@ def test_the_choice_is_noted_and_the_same_again(run, tmp_path):
     result, after = _make(run)
     entry = after.require("make-seeds")
     noted = entry.notes["choice"]
-    assert set(noted) == {"chosen", "stability", "photographs", "of"}
+    assert set(noted) == {"asked", "chosen", "stability", "photographs", "of"}
     assert noted["chosen"] == "label-free" and noted["photographs"] == result.images <= SAMPLE
     assert len(noted["stability"]) == 3 and all(0 <= value <= 1 for value in noted["stability"].values())
     assert tuple(entry.settings["sides"]) in (FIRST, OTHER)

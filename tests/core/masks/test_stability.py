@@ -82,7 +82,9 @@ def test_objects_are_alike_where_the_classes_agree(pixels):
 
 
 CURVES = st.lists(
-    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=11, max_size=11), min_size=1, max_size=5
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=len(THRESHOLDS) - 1, max_size=len(THRESHOLDS) - 1),
+    min_size=1,
+    max_size=5,
 )
 
 

@@ -59,7 +59,7 @@ def test_a_damaged_one_is_told_and_the_last_epoch_kept(training):
     training.folder.best("CAM").write_bytes(data)
     assert training.best.take("CAM") is None
     assert float(training.net.weight.detach()) == 2
-    assert "best.safetensors is damaged" in training.reporter.warnings[0]
+    assert "best-cam.safetensors is damaged" in training.reporter.warnings[0]
 
 
 def test_a_training_that_goes_on_knows_the_best_so_far(training):
