@@ -81,10 +81,9 @@ def test_objects_are_alike_where_the_classes_agree(pixels):
     assert _alike(there, here) == _alike(here, there)
 
 
+STEPS = len(THRESHOLDS) - 1
 CURVES = st.lists(
-    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=len(THRESHOLDS) - 1, max_size=len(THRESHOLDS) - 1),
-    min_size=1,
-    max_size=5,
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=STEPS, max_size=STEPS), min_size=1, max_size=5
 )
 
 
