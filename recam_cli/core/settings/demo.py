@@ -13,8 +13,8 @@ from recam_cli.core.settings.groups import DATA, OUTPUT, HardwareSettings, SeedS
 class DemoSettings(HardwareSettings, SeedSettings):
     """The whole pipeline on the built-in data set; every stage runs with the preset `shapes`."""
 
-    images: int = setting(160, "Training images to draw.", panel=DATA, minimum=2, maximum=100_000)
-    val_images: int = setting(48, "Held-out images to draw.", panel=DATA, minimum=1, maximum=100_000)
+    images: int = setting(112, "Training images to draw.", panel=DATA, minimum=2, maximum=100_000)
+    val_images: int = setting(36, "Held-out images to draw.", panel=DATA, minimum=1, maximum=100_000)
     pictures: int = setting(6, "Images on the contact sheet.", panel=OUTPUT, minimum=1, maximum=100)
     out: Path | None = setting(
         None,

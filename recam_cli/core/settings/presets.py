@@ -85,11 +85,11 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "small": _SMALL,
     # The demo: as small, but for what takes longest.
     "shapes": {
-        "train-cls": {**_SMALL["train-cls"], "method": "recam"},
+        "train-cls": {**_SMALL["train-cls"], "method": "recam", "epochs": 3, "recam_epochs": 1},
         # The sum is another of the paper's ways to join FC1 and FC2; on drawn pictures their product loses 6 points.
         "make-seeds": {"sides": (192, 256, 384), "seed_weights": "sum"},
         "make-masks": {**_SMALL["make-masks"], "refine": "crf"},
-        "train-seg": {**_SMALL["train-seg"], "epochs": 6, "crop": 192, "predict_side": 288, "crf": False},
+        "train-seg": {**_SMALL["train-seg"], "epochs": 5, "crop": 192, "predict_side": 288, "crf": False},
     },
 }
 """Preset name → stage → setting → value."""

@@ -26,8 +26,8 @@ class ShapesSpec:
     """
 
     seed: int = 0
-    train: int = 160
-    val: int = 48
+    train: int = 112
+    val: int = 36
     size: tuple[int, int] = (216, 288)
 
     def __post_init__(self) -> None:
