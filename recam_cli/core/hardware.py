@@ -5,12 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from recam_cli.core.errors import UsageError
 
@@ -61,6 +63,17 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def under_autocast(network: torch.nn.Module, device: torch.device, precision: str) -> Callable[[Tensor], Tensor]:
+    """Return `network` as a function that runs in `autocast`'s context."""
+
+    def run(batch: Tensor) -> Tensor:
+        with autocast(device, precision):
+            found: Tensor = network(batch)
+            return found
+
+    return run
 
 
 def prepare_process(*, deterministic: bool = False) -> None:

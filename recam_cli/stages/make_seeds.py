@@ -15,7 +15,7 @@ from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.data.sizes import Size, work_size
 from recam_cli.core.errors import RunError
-from recam_cli.core.hardware import autocast, choose_device, choose_precision, computed_with, prepare_process
+from recam_cli.core.hardware import choose_device, choose_precision, computed_with, prepare_process, under_autocast
 from recam_cli.core.models.classifier_files import run_classifier
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.commits import Commits
@@ -140,13 +140,7 @@ def _make_all(
     weight: torch.Tensor,
     reporter: Reporter,
 ) -> int:
-    precision = choose_precision(settings.precision, weight.device)
-
-    def features(batch: torch.Tensor) -> torch.Tensor:
-        with autocast(weight.device, precision):
-            found: torch.Tensor = backbone(batch)
-            return found
-
+    features = under_autocast(backbone, weight.device, choose_precision(settings.precision, weight.device))
     todo = [sample for sample in images if not folder.done(sample.id)]
     with Commits() as commits, reporter.track("Making seeds", len(images)) as progress:
         progress.advance(len(images) - len(todo))

@@ -20,7 +20,7 @@ from recam_cli.core.cams.store import Seed
 from recam_cli.core.data.reading import read_batches
 from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.data.sizes import size_at
-from recam_cli.core.hardware import autocast, choose_device, choose_precision
+from recam_cli.core.hardware import choose_device, choose_precision, under_autocast
 from recam_cli.core.masks.pool import run_over
 from recam_cli.core.masks.stability import SIDE, most_stable, spread_sample
 from recam_cli.core.masks.stability_job import HeldSeed, compare_held
@@ -110,11 +110,7 @@ class _Trials:
             self.networks[method] = run_classifier(self.run, method, device)[0]
         network = self.networks[method]
 
-        def features(batch: torch.Tensor) -> torch.Tensor:
-            with autocast(device, precision):
-                found: torch.Tensor = network.backbone(batch)
-                return found
-
+        features = under_autocast(network.backbone, device, precision)
         made: dict[str, HeldSeed] = {}
         read = read_batches(
             self.samples,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from recam_cli.core.cams.explain import MappedClassifier
-from recam_cli.core.hardware import autocast
+from recam_cli.core.hardware import under_autocast
 from recam_cli.core.models.classifier_files import run_classifier
 from recam_cli.core.models.segmenter_files import FOLDER, load_segmenter
 from recam_cli.core.models.segmenters import Segmenter
@@ -31,11 +31,7 @@ def run_mapped_classifier(run: Run, method: str, device: torch.device, precision
             noted = run.recorded(MakeSeedsSettings, {"seed_weights": entry.notes.get("seed_weights", kind)})
             kind = noted.seed_weights if noted.seed_weights != "auto" else kind
 
-    def features(batch: torch.Tensor) -> torch.Tensor:
-        with autocast(device, precision):
-            found: torch.Tensor = classifier.backbone(batch)
-            return found
-
+    features = under_autocast(classifier.backbone, device, precision)
     return MappedClassifier(features, classes, classifier.seed_weights(kind), classifier.fc1.weight.detach())
 
 
