@@ -120,11 +120,12 @@ def measured(settings: Mapping[str, Any], names: Sequence[str], train: ImageSet,
     computes = any(name not in ("check-data", "report") for name in names)
     refines = "make-masks" in names and masks.refine != "none"
     refines = refines or ("train-seg" in names and settings["train-seg"].crf)
+    segments = "train-seg" in names or ("make-masks" in names and masks.self_epochs > 0)
     forward, step = _network(classifier) if computes else (0.0, 0.0)
     return Speeds(
         forward=forward,
         step=step,
-        segmenting=_segmenter(classifier, settings["train-seg"], amount) if "train-seg" in names else 0.0,
+        segmenting=_segmenter(classifier, settings["train-seg"], amount) if segments else 0.0,
         decoding=_decoding(train),
         crf=_crf(train, amount) if refines else 0.0,
         walk=_walk(masks) if "make-masks" in names and walk_kind(masks.refine) is not None else 0.0,

@@ -102,12 +102,12 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
     walks = walk_kind(settings.refine)
     spread = None
     _refuse_others(work)
-    threshold = cut = _choose(given, work) if walks or given is not None else None
+    threshold = _choose(given, work) if walks or given is not None else None
     if walks and threshold is not None:
         from recam_cli.stages import spreading
 
         spread = spreading.spread(work, walks, threshold.value)
-        seeds, inputs, cut = spread.folder, spread.inputs, spread.cut
+        seeds, inputs = spread.folder, spread.inputs
     recorded = _recorded(settings)
     matters = _cut_settings(settings)
     name = STAGE + work.suffix
@@ -122,12 +122,14 @@ def run(resolved: Resolved[MakeMasksSettings], run: Run, reporter: Reporter) -> 
     )
     with run.stage(name, Resolved(recorded, resolved.sources), inputs=inputs, device=work.crf_device) as entry:
         moved = folder.begin(reporter)
-        if threshold is None or cut is None:
-            threshold = cut = _choose(given, work)
+        if threshold is None:
+            threshold = _choose(given, work)
         entry.notes |= threshold.notes()
-        if walks:
+        if spread is not None:
+            cut = spread.cut
             entry.notes |= {"walk_threshold": cut.value, "walk_threshold_chosen": cut.chosen, "walk_how": cut.how}
-        summary = _make_all(_job(work, seeds, cut.value), work, folder, entry)
+        cut_at = threshold.value if spread is None else spread.threshold
+        summary = _make_all(_job(work, seeds, cut_at), work, folder, entry)
     result = _result(folder, len(work.images), summary, threshold, moved)
     if spread is None or not settings.instances:
         return result

@@ -1,4 +1,4 @@
-"""Part of make-masks: confident labels of every image, whatever the rule, which teach a network that guides a walk."""
+"""Part of make-masks: label maps of every image, whatever the rule, which teach a network: mostly confident labels."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class LabelTask:
         rule: makes those of one image, on the work's CRF device.
         figures: what follows from the seeds' threshold, recorded among the inputs.
         describe: the rule in words.
+        title: the labels in words.
     """
 
     stage: str
@@ -34,6 +35,7 @@ class LabelTask:
     rule: LabelRule
     figures: Mapping[str, float]
     describe: str
+    title: str = "Confident labels"
 
 
 @dataclass(frozen=True)
@@ -63,24 +65,24 @@ def run(work: MaskWork, task: LabelTask) -> Labels:
     run, settings = work.run, task.settings
     inputs = work.inputs | {name: f"{value:.4f}" for name, value in task.figures.items()}
     name = task.stage + work.suffix
-    folder = work.part_folder(name, task.folder, settings, inputs, "confident labels", suffix=".png")
+    folder = work.part_folder(name, task.folder, settings, inputs, task.title.lower(), suffix=".png")
     done = work.finished(name, folder)
     if done is not None:
-        work.reporter.info(f"Confident labels: kept {folder.path}")
+        work.reporter.info(f"{task.title}: kept {folder.path}")
         return Labels(folder.path, name, done.fingerprint, float(done.metrics["objects"]))
     job = LabelJob(work.seeds, folder.path, task.rule, work.settings.max_pixels, work.settings.work_side)
     recorded = Resolved(settings, work.resolved.sources)
     with run.stage(name, recorded, inputs=inputs, device=work.crf_device) as entry:
         folder.begin(work.reporter)
-        undecided, objects = _make_all(job, work, folder)
+        undecided, objects = _make_all(job, work, folder, task.title)
         entry.metrics |= {"images": len(work.images), "undecided": undecided, "objects": objects}
         entry.notes |= {**task.figures, "crf": f"{work.settings.crf} on {work.crf_device}"}
         entry.outputs["labels"] = run.output_of_folder(folder.path, "*.png")
-    work.reporter.info(f"Confident labels: {task.describe}, {100 * undecided:.1f} % undecided")
+    work.reporter.info(f"{task.title}: {task.describe}, {100 * undecided:.1f} % undecided")
     return Labels(folder.path, name, run.require(name).fingerprint, objects)
 
 
-def _make_all(job: LabelJob, work: MaskWork, folder: ItemFolder) -> tuple[float, float]:
+def _make_all(job: LabelJob, work: MaskWork, folder: ItemFolder, title: str) -> tuple[float, float]:
     """Make those that are missing; return the mean shares of undecided pixels and of objects, over labelled images."""
     undecided: dict[str, float] = {}
     objects: dict[str, float] = {}
@@ -91,7 +93,7 @@ def _make_all(job: LabelJob, work: MaskWork, folder: ItemFolder) -> tuple[float,
             objects[sample.id] = (tally.objects + tally.undecided / 2) / tally.pixels
         return {"undecided": math.fsum(undecided.values()) / max(1, len(undecided))}
 
-    work.over_images(job, folder, "Confident labels", receive, crf=True)
+    work.over_images(job, folder, title, receive, crf=True)
     # Exact sums: the same whatever the order in which images were finished.
     count = max(1, len(objects))
     return round(math.fsum(undecided.values()) / count, 6), round(math.fsum(objects.values()) / count, 6)

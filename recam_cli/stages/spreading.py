@@ -1,4 +1,4 @@
-"""Part of make-masks: seeds spread by a walk of any kind — what guides it, the walk, the threshold after it."""
+"""Part of make-masks: seeds spread by a walk of any kind — what guides it, the walk, the threshold, self-training."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Protocol
 from recam_cli.core.cams.floor import check_floor
 from recam_cli.core.hardware import choose_device
 from recam_cli.core.masks.confident import ConfidentThresholds
+from recam_cli.core.masks.self_training import JOINED_THRESHOLD
 from recam_cli.core.masks.threshold import keep_share, share_above
 from recam_cli.core.settings.make_masks import MakeMasksSettings
-from recam_cli.stages import irn, psa, random_walk
+from recam_cli.stages import irn, psa, random_walk, self_training
 from recam_cli.stages.mask_work import MaskWork, Threshold, parse_threshold
 
 
@@ -35,14 +36,16 @@ class Spread:
     """Walked seeds.
 
     Attributes:
-        folder: of `<id>.npz`.
+        folder: of `<id>.npz`: walked, or walked and joined with the scores of self-training.
         inputs: what masks made from them depend on.
-        cut: the background's score among them.
+        threshold: the background's score among them.
+        cut: that after the walk.
         guide: what they walked by.
     """
 
     folder: Path
     inputs: dict[str, str]
+    threshold: float
     cut: Threshold
     guide: random_walk.Guide
 
@@ -55,6 +58,7 @@ def check(settings: MakeMasksSettings, kind: str) -> None:
         DataError: the weights given are of another network.
     """
     choose_device(settings.device)
+    self_training.check(settings)
     check_floor(parse_threshold(settings.walk_floor, "--walk-floor") or 0.0)
     parse_threshold(settings.walk_threshold, "--walk-threshold")
     REFINERS[kind].check(settings)
@@ -77,7 +81,10 @@ def spread(work: MaskWork, kind: str, threshold: float) -> Spread:
     stage = random_walk.STAGE + work.suffix
     cut = _choose_cut(work, folder, threshold)
     inputs = work.inputs | {stage: work.run.require(stage).fingerprint, "walk_threshold": str(cut.value)}
-    return Spread(folder, inputs, cut, guide)
+    if work.settings.self_epochs == 0:
+        return Spread(folder, inputs, cut.value, cut, guide)
+    joined, by = self_training.run(work, folder, cut, inputs)
+    return Spread(joined, inputs | by, JOINED_THRESHOLD, cut, guide)
 
 
 def _floor(settings: MakeMasksSettings, kind: str, threshold: float) -> float:

@@ -1,4 +1,4 @@
-"""Part of make-masks: a network that guides a walk, of any kind, trained on confident labels."""
+"""Part of make-masks: a network of any kind, trained on label maps that make-masks made."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic
 
-import torch
-
-from recam_cli.core.errors import DataError
 from recam_cli.core.hardware import choose_device, choose_precision, computed_with, prepare_process
-from recam_cli.core.models.backbones import build_backbone
-from recam_cli.core.models.branch_files import BranchKind, Net, load_branch, on_device, save_branch
-from recam_cli.core.models.segmenter_start import Start, find_start, resolve_backbone
+from recam_cli.core.models.branch_files import NetKind, Trained, on_device
+from recam_cli.core.models.segmenter_start import find_start, resolve_backbone
 from recam_cli.core.runs.files import sha256_of
 from recam_cli.core.runs.run import result_settings, stage_fingerprint
 from recam_cli.core.settings.resolve import Resolved
@@ -27,31 +23,31 @@ from recam_cli.stages.mask_work import MaskWork
 
 
 @dataclass(frozen=True)
-class TrainTask(Generic[Net]):
+class TrainTask(Generic[Trained]):
     """What is trained.
 
     Attributes:
         kind: of network; the stage is recorded as train-<its name>.
         settings: all that it depends on besides its labels; with HardwareSettings and SeedSettings.
-        init: what its frozen backbone starts from.
+        init: what its backbone starts from.
         lesson: how it is trained.
-        labels: folder of its confident labels.
+        labels: folder of what it learns, `<id>.png`.
         labels_stage: which made them, without the variant's suffix.
         serves: other settings whose network serves as well.
         facts: what else than the backbone builds the network.
     """
 
-    kind: BranchKind[Net]
+    kind: NetKind[Trained]
     settings: Any
     init: str
-    lesson: Lesson[Net]
+    lesson: Lesson[Trained]
     labels: Path
     labels_stage: str
     serves: tuple[Any, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def run(work: MaskWork, task: TrainTask[Net]) -> tuple[Net, Path]:
+def run(work: MaskWork, task: TrainTask[Trained]) -> tuple[Trained, Path]:
     """Train the network, or load it where it has been trained with the same settings on the same labels.
 
     A training of the same settings that was interrupted goes on from its last snapshot.
@@ -78,9 +74,9 @@ def run(work: MaskWork, task: TrainTask[Net]) -> tuple[Net, Path]:
     if done is not None and served:
         if sha256_of(path) == done.outputs[kind.name].sha256:
             work.reporter.info(f"{kind.describe.capitalize()}: kept {path}")
-            return load_branch(path, kind, device), path
+            return kind.load(path, device), path
         work.reporter.warn(f"{path} has changed since {name} wrote it: it is trained anew")
-    net = on_device(_build(task, start), device)
+    net = on_device(kind.begin(start, settings.seed, **task.facts), device)
     place = Place(device, choose_precision(settings.precision, device), settings.workers, work.reporter)
     folder = SnapshotFolder(path.parent / SNAPSHOTS)
     identity = identity_of(result_settings(settings, inputs), device, place.precision)
@@ -88,7 +84,7 @@ def run(work: MaskWork, task: TrainTask[Net]) -> tuple[Net, Path]:
     resolved, before = Resolved(settings, work.resolved.sources), seconds_of(found)
     with run.stage(name, resolved, inputs=inputs, device=str(device), seconds_before=before) as entry:
         title = f"{kind.describe.capitalize()} on {len(images)} images"
-        work.reporter.info(f"{title}, its frozen backbone from {start.origin}")
+        work.reporter.info(f"{title}, its backbone from {start.origin}")
         if found is None:
             folder.clear()
         minutes = settings.snapshot_every
@@ -96,7 +92,7 @@ def run(work: MaskWork, task: TrainTask[Net]) -> tuple[Net, Path]:
             folder, identity, net, run=run, stage=name, minutes=minutes, reporter=work.reporter, found=found
         )
         last = train_branch(net, _data(work, task), task.lesson, place, partial(run.log, stage=name), snapshots)
-        save_branch(path, kind, net, epochs=task.lesson.epochs, images=len(images))
+        kind.save(path, net, epochs=task.lesson.epochs, images=len(images))
         entry.metrics |= last
         entry.notes |= computed_with(place.precision)
         entry.outputs[kind.name] = run.output_of_file(path)
@@ -117,7 +113,7 @@ def _found(folder: SnapshotFolder, identity: Mapping[str, Any], work: MaskWork) 
     return None
 
 
-def _data(work: MaskWork, task: TrainTask[Net]) -> TrainingImages:
+def _data(work: MaskWork, task: TrainTask[Trained]) -> TrainingImages:
     samples = tuple(replace(sample, mask=task.labels / f"{sample.id}.png") for sample in work.images)
     return TrainingImages(
         samples,
@@ -128,18 +124,3 @@ def _data(work: MaskWork, task: TrainTask[Net]) -> TrainingImages:
         masks=True,
         longest=task.settings.work_side,
     )
-
-
-def _build(task: TrainTask[Net], start: Start) -> Net:
-    kind, seed = task.kind, task.settings.seed
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        try:
-            backbone = build_backbone(start.backbone, stride=kind.net.backbone_stride, state=start.state)
-        except ValueError as error:
-            raise DataError(f"{start.origin}: {error}", remedy=f"Choose another --{kind.name}-init") from None
-    if start.stages is not None:
-        backbone.load_state_dict(start.stages)
-    net = kind.build(backbone, **task.facts)
-    net.reset(torch.Generator().manual_seed(seed))
-    return net

@@ -1,27 +1,69 @@
-"""Files of the networks that guide a walk, `irn/irn.safetensors` and `psa/psa.safetensors`, with what rebuilds them."""
+"""Files of the networks that make-masks trains, such as `irn/irn.safetensors`, with what rebuilds them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
+from torch import nn
 
 from recam_cli.core.errors import DataError
 from recam_cli.core.models.affinity_net import AffinityNet
-from recam_cli.core.models.backbones import Backbone
+from recam_cli.core.models.backbones import Backbone, build_backbone
 from recam_cli.core.models.branch import Branch
 from recam_cli.core.models.checkpoint import load_into, read_about, save_model
 from recam_cli.core.models.header import damaged, rebuilt_backbone
 from recam_cli.core.models.irnet import BoundaryNet
+from recam_cli.core.models.segmenter_start import Start
 
 Net = TypeVar("Net", bound=Branch)
+Trained = TypeVar("Trained", bound=nn.Module)
+
+
+class NetKind(Protocol[Trained]):
+    """One kind of network that make-masks trains.
+
+    Attributes:
+        name: its folder in a run, its file and its settings are named after it.
+        describe: the network in words, also noted in the file.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def describe(self) -> str: ...  # noqa: D102
+
+    def file(self, run: Path, suffix: str) -> Path:
+        """Return where a run keeps it; `suffix` is the variant's."""
+        ...
+
+    def begin(self, start: Start, seed: int, **facts: Any) -> Trained:
+        """Return one that has learned nothing, on the CPU; what is drawn follows from `seed`.
+
+        Raises:
+            DataError: the initial weights do not fit.
+        """
+        ...
+
+    def save(self, path: Path, net: Trained, **facts: Any) -> None:
+        """Write one; `facts` are kept beside what rebuilds it."""
+        ...
+
+    def load(self, path: Path, device: torch.device) -> Trained:
+        """Read one, in evaluation mode on `device`.
+
+        Raises:
+            DataError: missing, damaged, or another network's.
+        """
+        ...
 
 
 @dataclass(frozen=True)
 class BranchKind(Generic[Net]):
-    """One kind of network.
+    """One kind of network that guides a walk.
 
     Attributes:
         name: "irn" or "psa": its folder in a run, its file and its settings are named after it.
@@ -41,7 +83,34 @@ class BranchKind(Generic[Net]):
 
     def file(self, run: Path, suffix: str) -> Path:
         """Return where a run keeps it; `suffix` is the variant's."""
-        return run / f"{self.name}{suffix}" / f"{self.name}.safetensors"
+        return branch_file(self.name, run, suffix)
+
+    def begin(self, start: Start, seed: int, **facts: Any) -> Net:
+        """Return one that has learned nothing, as of `NetKind.begin`; `facts` as of `Branch.facts`."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            try:
+                backbone = build_backbone(start.backbone, stride=self.net.backbone_stride, state=start.state)
+            except ValueError as error:
+                raise DataError(f"{start.origin}: {error}", remedy=f"Choose another --{self.name}-init") from None
+        if start.stages is not None:
+            backbone.load_state_dict(start.stages)
+        net = self.build(backbone, **facts)
+        net.reset(torch.Generator().manual_seed(seed))
+        return net
+
+    def save(self, path: Path, net: Net, **facts: Any) -> None:
+        """Write one, as `save_branch`."""
+        save_branch(path, self, net, **facts)
+
+    def load(self, path: Path, device: torch.device) -> Net:
+        """Read one, as `load_branch`."""
+        return load_branch(path, self, device)
+
+
+def branch_file(name: str, run: Path, suffix: str) -> Path:
+    """Return where a run keeps the network called `name`; `suffix` is the variant's."""
+    return run / f"{name}{suffix}" / f"{name}.safetensors"
 
 
 BOUNDARY = BranchKind("irn", "boundary network", BoundaryNet, ("displacement",))
@@ -76,7 +145,7 @@ def load_branch(path: Path, kind: BranchKind[Net], device: torch.device) -> Net:
     return on_device(net.eval(), device)
 
 
-def on_device(net: Net, device: torch.device) -> Net:
+def on_device(net: Trained, device: torch.device) -> Trained:
     """Move a network to `device`, in the memory layout that is fastest there."""
     net.to(device)
     if device.type != "mps":

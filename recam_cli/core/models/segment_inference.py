@@ -33,6 +33,7 @@ def predict_probabilities(
     flip: bool = True,
     precision: str = "fp32",
     names: Sequence[str] | None = None,
+    cells: Size | None = None,
 ) -> Tensor:
     """Return each pixel's distribution over the mask values, averaged over scales and mirror images.
 
@@ -44,9 +45,10 @@ def predict_probabilities(
         flip: whether the mirrored images count, too.
         precision: "fp32" or "bf16".
         names: the photographs', for messages.
+        cells: (rows, columns) of the grid over the photograph to answer on, if not that of its pixels.
 
     Returns:
-        float32 (B, K + 1, H, W), summing to 1 over the values, on the segmenter's device.
+        float32 (B, K + 1, H, W), or (B, K + 1, rows, columns), summing to 1 over the values, on the segmenter's device.
 
     Raises:
         UsageError: no scale, or one that is not positive.
@@ -57,7 +59,8 @@ def predict_probabilities(
     segmenter.eval()
     device = next(segmenter.parameters()).device
     height, width = images[0].shape[:2]
-    total = torch.zeros(len(images), segmenter.num_values, height, width, device=device)
+    answered = cells or (height, width)
+    total = torch.zeros(len(images), segmenter.num_values, *answered, device=device)
     finite = torch.ones(len(images), dtype=torch.bool, device=device)
     for scale in scales:
         base = size_at(height, width, side) if side else (height, width)
@@ -71,7 +74,7 @@ def predict_probabilities(
                 logits = segmenter.logits(view).float()
             finite &= logits.isfinite().flatten(1).all(dim=1)
             logits = logits.flip(3) if mirrored else logits
-            grown = F.interpolate(logits, size=(height, width), mode="bilinear", align_corners=False)
+            grown = F.interpolate(logits, size=answered, mode="bilinear", align_corners=False)
             total += grown.contiguous().softmax(dim=1)
     _require_finite(finite, names)
     return total / (len(scales) * (2 if flip else 1))

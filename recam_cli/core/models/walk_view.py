@@ -20,8 +20,12 @@ from recam_cli.core.masks.confident_alphas import AgreeingAlphas
 from recam_cli.core.masks.job import refinement_of
 from recam_cli.core.masks.label_job import LabelRule
 from recam_cli.core.masks.refine import Refinement, refine_seed
+from recam_cli.core.masks.self_training import JOINED_THRESHOLD
 from recam_cli.core.models.boundary_files import boundary_digest
-from recam_cli.core.models.branch_files import AFFINITY, BOUNDARY, load_branch
+from recam_cli.core.models.branch_files import AFFINITY, BOUNDARY, branch_file, load_branch
+from recam_cli.core.models.segmenter_files import load_segmenter
+from recam_cli.core.models.segmenters import Segmenter
+from recam_cli.core.models.self_taught import SELF, join
 from recam_cli.core.runs.files import sha256_of
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.irn import walk_kind
@@ -41,6 +45,7 @@ class WalkedMask:
         alpha: the walking background's exponent, or None.
         rule: makes the confident labels that walk with the seed; None where the seed walks alone.
         cut: the background's score after the walk.
+        taught: the segmenter of self-training, which has a say in the mask; None where there was none.
     """
 
     net: WalkNet
@@ -51,6 +56,7 @@ class WalkedMask:
     alpha: float | None
     rule: LabelRule | None
     cut: float
+    taught: Segmenter | None = None
 
     @torch.inference_mode()
     def __call__(self, image: np.ndarray, seed: Seed) -> np.ndarray:
@@ -64,9 +70,13 @@ class WalkedMask:
         walked = spread_seeds(
             [seed], walk, floor=self.floor, alpha=self.alpha, labels=labels, steps=settings.walk_steps
         )[0]
+        cut = self.cut
+        if self.taught is not None:
+            walked = join([walked], [image], self.taught, cut, settings.self_weight, self.precision)[0]
+            cut = JOINED_THRESHOLD
         if settings.refine.endswith("crf"):
-            return refine_seed(image, walked, self.cut, refinement_of(settings))
-        return walked.label(self.cut)
+            return refine_seed(image, walked, cut, refinement_of(settings))
+        return walked.label(cut)
 
 
 def walked_mask(run: Run, suffix: str, device: torch.device, precision: str) -> WalkedMask | None:
@@ -105,6 +115,7 @@ def walked_mask(run: Run, suffix: str, device: torch.device, precision: str) -> 
             alpha=settings.psa_walk_alpha if kind == AFFINITY.name and settings.walk_sources == "seeds" else None,
             rule=rule if settings.walk_sources == "labels" else None,
             cut=cut,
+            taught=_taught(run, suffix, device) if settings.self_epochs else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
@@ -143,3 +154,16 @@ def _network(run: Run, suffix: str, kind: str, settings: MakeMasksSettings, devi
             remedy="Restore it, or make the masks anew: recam make-masks --overwrite, or say --refine crf",
         )
     return net
+
+
+def _taught(run: Run, suffix: str, device: torch.device) -> Segmenter:
+    """Return the segmenter that had a say in the run's masks."""
+    stage = f"train-{SELF}{suffix}"
+    noted = run.require(stage).outputs[SELF]
+    path = branch_file(SELF, run.path, suffix)
+    if run.require(f"self-training{suffix}").inputs.get(stage) != noted.sha256 or sha256_of(path) != noted.sha256:
+        raise RunError(
+            f"{path} has changed since the run's masks were made with it",
+            remedy="Restore it, or make the masks anew: recam make-masks --overwrite, or say --refine crf",
+        )
+    return load_segmenter(path, device)[0]

@@ -93,6 +93,7 @@ _PARTS = {
     "irn": ("confident-labels", "train-irn", "random-walk"),
     "psa": ("psa-labels", "train-psa", "random-walk"),
 }
+_SELF_TRAINING = ("draft-masks", "train-self", "self-training")
 
 
 def summary_rows(run: Run, scored: Sequence[Evaluation]) -> list[SummaryRow]:
@@ -127,7 +128,8 @@ def _seconds(run: Run, maker: str, suffix: str) -> float | None:
     if made is None or made.seconds is None:
         return None
     kind = str(made.settings.get("refine", "")).split("+")[0]
-    parts = [run.manifest.stages.get(part + suffix) for part in _PARTS.get(kind, ())]
+    names = _PARTS.get(kind, ()) + (_SELF_TRAINING if made.settings.get("self_epochs") else ())
+    parts = [run.manifest.stages.get(part + suffix) for part in names]
     return made.seconds + sum(part.seconds or 0.0 for part in parts if part is not None)
 
 

@@ -12,6 +12,9 @@ PARTS = {
         "train-irn",
         "train-psa",
         "random-walk",
+        "draft-masks",
+        "train-self",
+        "self-training",
         "make-masks",
         "instances",
     )

@@ -27,6 +27,7 @@ from recam_cli.core.settings.irn import (
     WalkSettings,
 )
 from recam_cli.core.settings.psa import AffinitySettings, AlphaSettings, BackgroundWalkSettings
+from recam_cli.core.settings.self_training import SelfTrainingSettings, VoteSettings
 
 CRF = "Dense CRF"
 
@@ -109,6 +110,16 @@ class RandomWalkSettings(SplitSettings, WalkSettings, HardwareSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SelfTaughtSettings(SnapshotSettings, SplitSettings, SelfTrainingSettings, HardwareSettings, SeedSettings):
+    """All that the segmenter of self-training depends on, apart from the masks it learns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VotedSettings(SplitSettings, VoteSettings, HardwareSettings):
+    """All that joined seeds depend on, apart from walked seeds and that segmenter."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class InstancesSettings(RandomWalkSettings, GroupingSettings):
     """All that instance maps depend on, apart from seeds, network, walked seeds and thresholds."""
 
@@ -139,7 +150,14 @@ class CutSettings(CrfSettings, SplitSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class MasksSettings(
-    SeedSettings, DeviceSettings, WalkCutSettings, WalkSettings, BoundarySettings, ConfidentSettings, CutSettings
+    SeedSettings,
+    DeviceSettings,
+    VoteSettings,
+    WalkCutSettings,
+    WalkSettings,
+    BoundarySettings,
+    ConfidentSettings,
+    CutSettings,
 ):
     """How seeds are cut at a threshold and refined."""
 
@@ -161,6 +179,7 @@ class MasksSettings(
 class PsaMasksSettings(
     SeedSettings,
     DeviceSettings,
+    VoteSettings,
     BackgroundWalkSettings,
     AffinitySettings,
     AlphaSettings,

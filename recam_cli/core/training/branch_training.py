@@ -1,4 +1,4 @@
-"""Training a network that guides a walk on confident labels, apart from where data and files lie."""
+"""Training the networks of make-masks on its own label maps, apart from where data and files lie."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from recam_cli.core.data.transforms import Augmentation
-from recam_cli.core.models.branch_files import Net
+from recam_cli.core.models.branch_files import Trained
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.training.loader import TrainingImages
 from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, sgd
@@ -38,8 +38,8 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Lesson(ABC, Generic[Net]):
-    """How one kind of network is trained: by SGD with the poly schedule.
+class Lesson(ABC, Generic[Trained]):
+    """How one kind of network is trained: by SGD, with the poly schedule unless it says otherwise.
 
     Attributes:
         title: of the phase.
@@ -54,14 +54,18 @@ class Lesson(ABC, Generic[Net]):
     momentum: float
 
     @abstractmethod
-    def groups(self, net: Net) -> list[ParameterGroup]:
+    def groups(self, net: Trained) -> list[ParameterGroup]:
         """Return what learns, and how fast."""
 
     @abstractmethod
-    def losses(self, net: Net, images: Tensor, masks: Tensor) -> Losses:
+    def losses(self, net: Trained, images: Tensor, masks: Tensor) -> Losses:
         """Return the losses of normalised images (B, 3, H, W) with confident labels (B, H, W); runs under autocast."""
 
-    def finish(self, net: Net, data: TrainingImages, place: Place) -> None:
+    def schedule(self, step: int, total: int) -> float:
+        """Return the factor of the rates at a step of `total`."""
+        return poly(step, total)
+
+    def finish(self, net: Trained, data: TrainingImages, place: Place) -> None:
         """Do what is left to do after the last epoch."""
 
 
@@ -71,9 +75,9 @@ def labels_on(masks: Tensor, grid: tuple[int, ...]) -> Tensor:
 
 
 def train_branch(
-    net: Net,
+    net: Trained,
     data: TrainingImages,
-    lesson: Lesson[Net],
+    lesson: Lesson[Trained],
     place: Place,
     log: Callable[..., None],
     snapshots: Snapshots | None = None,
@@ -101,7 +105,7 @@ def train_branch(
         epochs=lesson.epochs,
         batch_size=min(lesson.batch_size, len(data)),
         optimiser=sgd(lesson.groups(net), lesson.momentum),
-        schedule=poly,
+        schedule=lesson.schedule,
         device=place.device,
         precision=place.precision,
         workers=place.workers,

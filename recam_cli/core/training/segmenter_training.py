@@ -42,13 +42,17 @@ def augmentation_of(settings: TrainSegSettings) -> Augmentation:
 
 
 def parameter_groups(segmenter: Segmenter, settings: TrainSegSettings) -> list[ParameterGroup]:
-    """Return the backbone at `lr`, the head's weights faster, its biases twice as fast and without decay (§6)."""
+    """Return what the settings ask for, as `head_groups`."""
+    return head_groups(segmenter, settings.lr, settings.lr * settings.head_lr_factor, settings.weight_decay)
+
+
+def head_groups(segmenter: Segmenter, rate: float, head_rate: float, decay: float) -> list[ParameterGroup]:
+    """Return the backbone at `rate`, the head's weights at theirs, its biases twice as fast and without decay (§6)."""
     head = list(segmenter.head.named_parameters())
-    rate = settings.lr * settings.head_lr_factor
     return [
-        ParameterGroup(segmenter.backbone.parameters(), settings.lr, settings.weight_decay),
-        ParameterGroup([p for n, p in head if not n.endswith("bias")], rate, settings.weight_decay),
-        ParameterGroup([p for n, p in head if n.endswith("bias")], 2 * rate, 0.0),
+        ParameterGroup(segmenter.backbone.parameters(), rate, decay),
+        ParameterGroup([p for n, p in head if not n.endswith("bias")], head_rate, decay),
+        ParameterGroup([p for n, p in head if n.endswith("bias")], 2 * head_rate, 0.0),
     ]
 
 
