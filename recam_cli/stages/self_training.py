@@ -9,15 +9,13 @@ import numpy as np
 
 from recam_cli.core.cams.store import Seed, label_of, write_seed
 from recam_cli.core.data.reading import read_batches
-from recam_cli.core.errors import UsageError
 from recam_cli.core.hardware import choose_device, choose_precision, computed_with
 from recam_cli.core.masks.self_training import JOINED_THRESHOLD
 from recam_cli.core.models.segmenters import Segmenter
 from recam_cli.core.models.self_taught import SelfTaught, join
 from recam_cli.core.runs.commits import Commits
 from recam_cli.core.settings.declare import part_of
-from recam_cli.core.settings.irn import walk_kind
-from recam_cli.core.settings.make_masks import MakeMasksSettings, SelfTaughtSettings, SplitSettings, VotedSettings
+from recam_cli.core.settings.make_masks import SelfTaughtSettings, SplitSettings, VotedSettings
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.core.training.self_lesson import SelfLesson
 from recam_cli.stages import mask_labels, train_branch
@@ -44,19 +42,6 @@ class DraftRule:
         """Return it, uint8 (H, W), at the working copy's size, which `image` has."""
         seed.require_size(image.shape[0], image.shape[1])
         return label_of(seed.upsampled(), seed.classes, self.threshold)
-
-
-def check(settings: MakeMasksSettings) -> None:
-    """Refuse self-training where nothing walks.
-
-    Raises:
-        UsageError: it is asked for with such a refinement.
-    """
-    if settings.self_epochs and walk_kind(settings.refine) is None:
-        raise UsageError(
-            f"--self-epochs needs a random walk, but --refine is {settings.refine}",
-            remedy="Add --refine irn, or --self-epochs 0",
-        )
 
 
 def run(work: MaskWork, walked: Path, cut: Threshold, inputs: dict[str, str]) -> tuple[Path, dict[str, str]]:

@@ -58,7 +58,6 @@ def check(settings: MakeMasksSettings, kind: str) -> None:
         DataError: the weights given are of another network.
     """
     choose_device(settings.device)
-    self_training.check(settings)
     check_floor(parse_threshold(settings.walk_floor, "--walk-floor") or 0.0)
     parse_threshold(settings.walk_threshold, "--walk-threshold")
     REFINERS[kind].check(settings)

@@ -15,8 +15,8 @@ class SelfTrainingSettings:
 
     self_epochs: int = setting(
         0,
-        "Passes over the images in which a segmenter learns the walk's masks, to have a say in them; 0: none, as "
-        "published.",
+        "After a walk: passes over the images in which a segmenter learns its masks, to have a say in them; 0: none, "
+        "as published.",
         panel=PANEL,
         minimum=0,
         maximum=10_000,

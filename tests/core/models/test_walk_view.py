@@ -45,6 +45,7 @@ def view(run):
     [
         {"refine": "irn+crf"},
         {"refine": "irn", "walk_sources": "labels", "walk_scale": 2.0, "confident_bg": 0.1, "confident_fg": 0.6},
+        {"refine": "irn", "self_epochs": 1, "self_weight": 0.5},
         {"refine": "psa"},
         pytest.param({"refine": "psa+crf", "walk_sources": "labels"}, marks=pytest.mark.slow),
     ],
