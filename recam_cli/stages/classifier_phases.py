@@ -30,7 +30,15 @@ from recam_cli.core.training.loader import Batch, TrainingImages
 from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, adamw, sgd
 from recam_cli.core.training.pooled import Looks, pooled_views, reactivations
 from recam_cli.core.training.prior import object_row
-from recam_cli.core.training.probe import RidgeChoice, Views, choose_ridge, fit_reactivated, fit_rows, fold_of
+from recam_cli.core.training.probe import (
+    REACTIVATED_RIDGE,
+    RidgeChoice,
+    Views,
+    choose_ridge,
+    fit_reactivated,
+    fit_rows,
+    fold_of,
+)
 from recam_cli.core.training.schedule import poly, warmed_poly
 from recam_cli.core.training.snapshots import Snapshots
 
@@ -72,6 +80,12 @@ class Training:
         """The last epoch's mean losses by name."""
         kept: dict[str, float] = self.snapshots.carry("losses", {})
         return kept
+
+    @property
+    def looks(self) -> Looks:
+        """How the probe looks at photographs."""
+        settings = self.settings
+        return Looks(settings.probe_sides, self.precision, settings.max_pixels, settings.workers)
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -126,11 +140,10 @@ def _unfinished(training: Training) -> Path:
 
 
 def _probe(training: Training) -> dict[str, Any]:
-    """Fit FC1, and FC2 where there is a phase for it, to the backbone's features; return the figures."""
-    settings, classifier, images = training.settings, training.classifier, training.images
-    looks = Looks(settings.probe_sides, training.precision, settings.max_pixels, settings.workers)
+    """Fit FC1 to the backbone's features; return the figures."""
+    classifier, images = training.classifier, training.images
     with training.reporter.track("Probe: features", len(images)) as progress:
-        views = pooled_views(classifier, images, looks, progress)
+        views = pooled_views(classifier, images, training.looks, progress)
     alone = [k for k in range(len(images.classes)) if views.targets[:, k].all()]
     choice = choose_ridge(views, fold_of(views.targets, np.arange(len(images))))
     rows = fit_rows(views, choice.ridge)
@@ -138,13 +151,21 @@ def _probe(training: Training) -> dict[str, Any]:
         rows = _with_prior(training, rows, views, alone)
     with torch.no_grad():
         classifier.fc1.weight.copy_(rows)
-    if RECAM in training.phases:
-        with training.reporter.track("Probe: re-activated features", len(images)) as progress:
-            found = reactivations(classifier, images, looks, progress)
-        fitted = fit_reactivated(found.features, found.classes, found.weights, len(images.classes), choice.ridge)
-        with torch.no_grad():
-            classifier.fc2.weight.copy_(fitted)
     return _probe_figures(choice, views, images)
+
+
+def _fit_fc2(training: Training) -> None:
+    """Fit FC2 to what FC1's maps select of the features as they are now, once, before phase 2 begins."""
+    done: list[str] = training.snapshots.carry("fitted", [])
+    if done:  # what goes on has it from its snapshot
+        return
+    classifier, images = training.classifier, training.images
+    with training.reporter.track("Re-activated features", len(images)) as progress:
+        found = reactivations(classifier, images, training.looks, progress)
+    fitted = fit_reactivated(found.features, found.classes, found.weights, len(images.classes), REACTIVATED_RIDGE)
+    with torch.no_grad():
+        classifier.fc2.weight.copy_(fitted)
+    done.append("fc2")
 
 
 def _with_prior(training: Training, rows: torch.Tensor, views: Views, alone: list[int]) -> torch.Tensor:
@@ -190,6 +211,8 @@ def _train_cam(training: Training) -> dict[str, Any]:
 
 def _train_recam(training: Training) -> dict[str, Any]:
     settings, classifier = training.settings, training.classifier
+    if settings.start == PROBE:
+        _fit_fc2(training)
     groups = [
         ParameterGroup(classifier.backbone.parameters(), settings.recam_lr, settings.weight_decay),
         ParameterGroup(classifier.fc1.parameters(), settings.recam_lr_fc1, settings.weight_decay),

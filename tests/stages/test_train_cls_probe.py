@@ -85,7 +85,8 @@ def test_a_probe_does_not_depend_on_the_seed(data, fitted, tmp_path):
     _train(data, tmp_path / "run", **ONLY, seed=7)
     for method in ("cam", "recam"):
         ours, others = _state(fitted, method), _state(tmp_path / "run", method)
-        assert all(torch.equal(ours[name], value) for name, value in others.items())
+        fitted_by_then = [name for name in others if method == "recam" or not name.startswith("fc2")]
+        assert all(torch.equal(ours[name], others[name]) for name in fitted_by_then)
 
 
 def test_coloured_rectangles_are_learned(fitted):

@@ -6,8 +6,9 @@ cannot be spoiled. Views are the whole photograph and its mirror image at severa
 known at any size. Features are divided by their deviation before the ridge term, which is folded back into the rows.
 A channel that hardly varies would only be blown up by that, so no mean becomes larger than ten.
 
-FC2 is fitted in the same way, to the re-activated features of phase 2 (ReCAM, CVPR 2022, §3.2) brought to unit length,
-as the loss SCE is: softmax cross-entropy over the classes, each photograph weighing the same.
+FC2 is fitted in the same way when phase 2 begins, to the re-activated features as they are then (ReCAM, CVPR 2022,
+§3.2) brought to unit length, as the loss SCE is: softmax cross-entropy over the classes, each photograph weighing the
+same.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from recam_cli.core.errors import TrainingError
 
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Weights of the ridge term to choose from: beyond both ends nothing changes any more, or nothing is learned."""
+REACTIVATED_RIDGE = 10.0
+"""Of FC2, so strong that its rows are near the classes' mean re-activated features: what sets a class apart in all of
+its extent, which maps shall show, and not the least that suffices to tell it."""
 FOLDS = 5
 _STEPS, _HISTORY = 200, 20
 _LEAST_DEVIATION = 0.1
