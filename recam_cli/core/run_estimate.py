@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from recam_cli.core.cams.families import SAMPLE as TRIED
+from recam_cli.core.cams.families import other_sides
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.masks.stability import SAMPLE, SIDE
 from recam_cli.core.models.self_taught import SEEN
@@ -79,7 +81,20 @@ def make_seeds(settings: MakeSeedsSettings, amount: Amount, speeds: Speeds) -> f
     sides = [side for side in settings.sides if side]
     once = sum(map(amount.seen, sides)) if sides else amount.area * sum(scale**2 for scale in settings.scales)
     views = once * (2 if settings.flip else 1)
-    return amount.train * (views * speeds.forward + amount.area * speeds.decoding)
+    seconds = amount.train * (views * speeds.forward + amount.area * speeds.decoding)
+    return seconds + (_choosing(settings, amount, speeds) if settings.choose and sides else 0.0)
+
+
+def _choosing(settings: MakeSeedsSettings, amount: Amount, speeds: Speeds) -> float:
+    """Return the seconds of choosing sizes, and CAM or ReCAM: seeds of a sample, and CRFs of them, in each way."""
+    longest = 1000 * (amount.area / amount.aspect) ** 0.5
+    others = other_sides(settings.sides, longest)
+    ways = [settings.sides, *others, *([settings.sides] if amount.classes > 1 else [])]
+    views = sum(amount.seen(side) for way in ways for side in way) * (2 if settings.flip else 1)
+    each = views * speeds.forward + len(ways) * (
+        amount.seen(SIDE) * STABLE * speeds.crf + amount.area * speeds.decoding
+    )
+    return min(amount.train, TRIED) * each
 
 
 def make_masks(settings: MakeMasksSettings, amount: Amount, speeds: Speeds) -> float:

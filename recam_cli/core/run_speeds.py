@@ -119,6 +119,7 @@ def measured(settings: Mapping[str, Any], names: Sequence[str], train: ImageSet,
     masks: MakeMasksSettings = settings["make-masks"]
     computes = any(name not in ("check-data", "report") for name in names)
     refines = "make-masks" in names and masks.refine != "none"
+    refines = refines or ("make-seeds" in names and settings["make-seeds"].choose)
     refines = refines or ("train-seg" in names and settings["train-seg"].crf)
     segments = "train-seg" in names or ("make-masks" in names and masks.self_epochs > 0)
     forward, step = _network(classifier) if computes else (0.0, 0.0)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from recam_cli.core.cams.families import SAMPLE, other_sides
 from recam_cli.core.cams.fusion import class_maps, normalised_maps
 from recam_cli.core.cams.store import Seed
 from recam_cli.core.data.reading import read_batches
@@ -31,14 +32,7 @@ from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.make_seeds import MakeSeedsSettings
 from recam_cli.core.threads import available_cores
 
-SIDES = ((192, 256, 384, 512), (320, 448, 640), (512, 768, 1024))
-"""Longer sides to choose from. Single objects that fill the picture want few pixels, as a classifier trained on crops
-of 224 sees them whole then; small marks on a texture want many, as a map has a cell per 16 pixels."""
-SAMPLE = 30
-"""Photographs that are compared: enough for differences of a few points, in seconds."""
 _DRAWS = 200
-_LARGEST = 2
-"""A photograph is not enlarged beyond so many times its size to be looked at closer: it holds no more."""
 
 Key = tuple[str, str, tuple[int, ...]]
 
@@ -190,7 +184,7 @@ def _families(settings: MakeSeedsSettings, samples: Sequence[Sample]) -> list[tu
     from recam_cli.core.data.images import read_size
 
     longest = float(np.median([max(read_size(s.image, max_pixels=settings.max_pixels)) for s in samples]))
-    return [sides for sides in SIDES if sides != settings.sides and max(sides) <= _LARGEST * longest]
+    return other_sides(settings.sides, longest)
 
 
 def _told(key: Key) -> str:

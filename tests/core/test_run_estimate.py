@@ -48,6 +48,7 @@ def test_times_are_said_as_one_says_them(seconds, words):
         ("train-cls", {"crop": 320}),
         ("make-seeds", {"scales": (1.0, 0.5, 1.5, 2.0, 3.0)}),
         ("make-masks", {"irn_epochs": 6}),
+        ("make-masks", {"self_epochs": 12}),
         ("make-masks", {"walk_scale": 3.0}),
         ("make-masks", {"refine": "irn+crf"}),
         ("train-seg", {"epochs": 24}),
@@ -62,8 +63,18 @@ def test_more_work_takes_longer(stage, more):
         assert seconds(plain, replace(AMOUNT, **changed), SPEEDS) > seconds(plain, AMOUNT, SPEEDS)
 
 
+def test_choosing_sizes_takes_its_time_and_is_done_on_a_sample():
+    seconds = run_estimate.make_seeds
+    chosen, given = (settings_with(make_seeds={"choose": choose})["make-seeds"] for choose in (True, False))
+    gains = [seconds(chosen, a, SPEEDS) - seconds(given, a, SPEEDS) for a in (AMOUNT, replace(AMOUNT, train=1000))]
+    assert gains[0] == pytest.approx(gains[1]) and gains[0] > 0
+    large = replace(AMOUNT, area=4.0)  # photographs of which more sizes are tried
+    assert seconds(chosen, large, SPEEDS) - seconds(given, large, SPEEDS) > gains[0]
+
+
 def test_twice_the_photographs_take_twice_as_long_and_twice_the_speed_half():
     fixed = {"train_cls": {"epochs": 6, "recam_epochs": 3}, "make_masks": {"threshold": "0.4"}}
+    fixed |= {"make_seeds": {"choose": False}}
     settings = settings_with(**fixed)
     twice = replace(AMOUNT, train=200, held_out=40)
     halved = Speeds(0.25, 1.0, 0.9, 0.01, 1.5, 0.1, 2)

@@ -7,13 +7,15 @@ import shutil
 import numpy as np
 import pytest
 
+from recam_cli.core.cams import families
+from recam_cli.core.cams.families import SAMPLE
 from recam_cli.core.masks.stability import THRESHOLDS
 from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.make_seeds import MakeSeedsSettings
 from recam_cli.core.settings.resolve import resolve
 from recam_cli.stages import make_seeds, seed_choice
-from recam_cli.stages.seed_choice import SAMPLE, clearly_better
+from recam_cli.stages.seed_choice import clearly_better
 from tests.helpers.tiny_run import make_run
 
 FIRST, OTHER = (32, 48), (64, 80)
@@ -53,7 +55,7 @@ def trained(tmp_path_factory):
 @pytest.fixture
 def run(trained, tmp_path, monkeypatch):
     """Give a copy of the run; other sides to choose from are small, and no processes are started."""
-    monkeypatch.setattr(seed_choice, "SIDES", (FIRST, OTHER, (9000,)))
+    monkeypatch.setattr(families, "SIDES", (FIRST, OTHER, (9000,)))
     monkeypatch.setattr(seed_choice, "available_cores", lambda: 0)
     shutil.copytree(trained, tmp_path / "copy")
     return Run.open(tmp_path / "copy" / "run")
