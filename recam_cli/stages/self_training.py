@@ -83,7 +83,7 @@ def run(work: MaskWork, walked: Path, cut: Threshold, inputs: dict[str, str]) ->
     segmenter, _ = train_branch.run(work, task)
     name = STAGE + work.suffix
     taught = f"train-{kind.name}{work.suffix}"
-    joined_by = inputs | {taught: str(work.run.require(taught).outputs[kind.name].sha256)}
+    joined_by = inputs | {kind.name: str(work.run.require(taught).outputs[kind.name].sha256)}
     return _join_all(work, walked, cut, segmenter, joined_by), {name: work.run.require(name).fingerprint}
 
 

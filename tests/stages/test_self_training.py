@@ -34,8 +34,9 @@ def test_every_part_is_recorded_with_what_it_was_made_from(trained):
     assert [stages[part].state for part in PARTS] == ["done"] * 5
     assert stages["draft-masks"].inputs["random-walk"] == stages["random-walk"].fingerprint
     assert stages["train-self"].inputs["draft-masks"] == stages["draft-masks"].fingerprint
-    assert stages["self-training"].inputs["train-self"] == stages["train-self"].outputs["self"].sha256
+    assert stages["self-training"].inputs["self"] == stages["train-self"].outputs["self"].sha256
     assert stages["make-masks"].inputs["self-training"] == stages["self-training"].fingerprint
+    assert Run.open(path).outdated("make-masks") is None
 
 
 def test_drafts_are_the_walk_s_masks_and_masks_the_joined_seeds(trained):

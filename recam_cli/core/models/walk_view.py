@@ -161,7 +161,7 @@ def _taught(run: Run, suffix: str, device: torch.device) -> Segmenter:
     stage = f"train-{SELF}{suffix}"
     noted = run.require(stage).outputs[SELF]
     path = branch_file(SELF, run.path, suffix)
-    if run.require(f"self-training{suffix}").inputs.get(stage) != noted.sha256 or sha256_of(path) != noted.sha256:
+    if run.require(f"self-training{suffix}").inputs.get(SELF) != noted.sha256 or sha256_of(path) != noted.sha256:
         raise RunError(
             f"{path} has changed since the run's masks were made with it",
             remedy="Restore it, or make the masks anew: recam make-masks --overwrite, or say --refine crf",
