@@ -1,4 +1,4 @@
-"""Things and plants: sailing boat, balloon, bus and sunflower."""
+"""Things and plants: sailing boat, balloon, bus and toadstool."""
 
 from __future__ import annotations
 
@@ -138,37 +138,36 @@ def _wheels(places: tuple[float, ...], radius: float) -> Figure:
     ]
 
 
-def sunflower(rng: np.random.Generator) -> Figure:
-    """A sunflower: two rings of pointed petals around a dark disc, stalk and leaves."""
-    yellow = Material((244, 188, 24), grain="fur", contrast=0.08, bump=0.2)
-    green = Material((76, 122, 44), grain="fur", contrast=0.12, bump=0.3)
-    seeds = Material((96, 58, 26), (44, 26, 16), "spots", "leaf", 0.25, 1.2, period=0.06)
-    height, lean = float(rng.uniform(1.0, 1.25)), float(rng.uniform(-0.12, 0.12))
-    stem = ribbon([(0, 0), (lean / 2, -height / 2), (lean, -height)], 0.055, 0.045)
-    leaves = [_leaf(0.02, -0.12, 0.62, -0.42), _leaf(-0.02, -0.24, -0.6, -0.5)]
-    tilt = float(rng.uniform(0.85, 1.0))
-    rings = [_petals(rng, lean, -height, 0.56, tilt, 17), _petals(rng, lean, -height, 0.47, tilt, 15)]
+def mushroom(rng: np.random.Generator) -> Figure:
+    """A toadstool: a red cap with white spots on a pale, ringed stalk."""
+    red = Material((204, 38, 28), grain="cloud", contrast=0.08, gloss=0.35)
+    pale = Material((232, 222, 200), grain="fur", contrast=0.08, bump=0.2)
+    high, wide = float(rng.uniform(0.5, 0.85)), float(rng.uniform(0.7, 0.85))
+    arch = float(rng.uniform(0.55, 0.75))
+    stalk: Points = [(-0.2, 0.0), (-0.17, -0.1), (-0.11, -high), (0.11, -high), (0.17, -0.1), (0.2, 0.0)]
+    half: list[tuple[float, float]] = [
+        (wide, -high),
+        (0.86 * wide, -high - 0.42 * arch),
+        (0.45 * wide, -high - 0.88 * arch),
+    ]
+    rim = [(0.5 * wide, 0.1 - high), (-0.5 * wide, 0.1 - high)]
+    cap = [*((-x, y) for x, y in half), (0.0, -high - arch), *reversed(half), *rim]
     return [
-        Layer([stem], green, 0.05),
-        Layer(leaves, green, 0.08),
-        Layer([ribbon([(0.05, -0.13), (0.35, -0.28), (0.58, -0.4)], 0.012, 0.005)], green, 0.0, shade=1.3),
-        Layer(rings[0], yellow, 0.05, shade=0.82),
-        Layer(rings[1], yellow, 0.05),
-        Layer([ellipse(lean, -height, 0.26, 0.26 * tilt)], seeds, 0.1),
-        Layer([ellipse(lean, -height, 0.12, 0.12 * tilt)], seeds, 0.06, shade=0.65),
+        Layer([blob(stalk)], pale, 0.16),
+        Layer([ribbon([(-0.2, 0.22 - high), (0, 0.27 - high), (0.2, 0.22 - high)], 0.06, 0.06)], pale, 0.04, shade=0.9),
+        Layer([ellipse(0, -high + 0.04, 0.8 * wide, 0.11)], pale, 0.03, shade=0.7),
+        Layer([blob(cap)], red, 0.5),
+        Layer(_spots(rng, wide, high, arch), pale, 0.04, shade=1.05),
     ]
 
 
-def _petals(rng: np.random.Generator, x: float, y: float, reach: float, tilt: float, count: int) -> list[Polygon]:
-    angles = np.linspace(0, 2 * np.pi, count, endpoint=False) + rng.uniform(0, 1) + rng.uniform(-0.06, 0.06, count)
-    petals = []
-    for angle, long in zip(angles, reach * rng.uniform(0.9, 1.06, count), strict=True):
-        along = np.array([np.cos(angle), np.sin(angle) * tilt])
-        across = np.array([-np.sin(angle), np.cos(angle) * tilt]) * 0.2 * reach
-        shape = [0.16 * along, 0.62 * long * along + across, long * along, 0.62 * long * along - across]
-        petals.append(blob([(float(px) + x, float(py) + y) for px, py in shape], steps=4))
-    return petals
-
-
-def _leaf(x: float, y: float, tip_x: float, tip_y: float) -> Polygon:
-    return ribbon([(x, y), ((x + tip_x) / 2, (y + tip_y) / 2 - 0.03), (tip_x, tip_y)], 0.03, 0.008, 0.15)
+def _spots(rng: np.random.Generator, wide: float, high: float, arch: float) -> list[Polygon]:
+    """Return the spots of a cap, smaller towards its edge."""
+    lower = ((-0.62, 0.3), (-0.22, 0.28), (0.24, 0.32), (0.64, 0.26))
+    upper = ((-0.4, 0.58), (0.02, 0.66), (0.42, 0.56))
+    spots = []
+    for x, up in (*lower, *upper):
+        size = float(rng.uniform(0.07, 0.12)) * (1.1 - 0.5 * abs(x))
+        shift = float(rng.uniform(-0.05, 0.05))
+        spots.append(ellipse((x + shift) * wide, -high - up * arch, size, 0.75 * size))
+    return spots
