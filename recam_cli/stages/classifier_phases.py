@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from recam_cli.core.cams.reactivation import reactivate, reactivation_loss
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.data.transforms import Augmentation
+from recam_cli.core.footprint import Looking
+from recam_cli.core.hardware import under_autocast
 from recam_cli.core.metrics.classification import average_precisions, mean_average_precision
 from recam_cli.core.metrics.learned import judge, standard_error
 from recam_cli.core.metrics.unlearned import LEARNED
@@ -28,6 +30,7 @@ from recam_cli.core.settings.train_cls import TrainClsSettings
 from recam_cli.core.training.best import BestEpoch
 from recam_cli.core.training.loader import Batch, TrainingImages
 from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, adamw, sgd
+from recam_cli.core.training.parts import Splitting, share_of
 from recam_cli.core.training.pooled import Looks, pooled_views, reactivations
 from recam_cli.core.training.prior import object_row
 from recam_cli.core.training.probe import RidgeChoice, Views, choose_ridge, fit_reactivated, fit_rows, fold_of
@@ -72,6 +75,13 @@ class Training:
         """The last epoch's mean losses by name."""
         kept: dict[str, float] = self.snapshots.carry("losses", {})
         return kept
+
+    @cached_property
+    def together(self) -> int:
+        """Pixels that the classifier sees at once where nothing is learned."""
+        backbone = under_autocast(self.classifier.backbone, self.device, self.precision)
+        self.classifier.eval()
+        return Looking.by(backbone, self.device, self.settings.memory, STAGE).pixels()
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -128,7 +138,7 @@ def _unfinished(training: Training) -> Path:
 def _probe(training: Training) -> dict[str, Any]:
     """Fit FC1, and FC2 where there is a phase for it, to the backbone's features; return the figures."""
     settings, classifier, images = training.settings, training.classifier, training.images
-    looks = Looks(settings.probe_sides, training.precision, settings.max_pixels, settings.workers)
+    looks = Looks(settings.probe_sides, training.precision, settings.max_pixels, settings.workers, training.together)
     with training.reporter.track("Probe: features", len(images)) as progress:
         views = pooled_views(classifier, images, looks, progress)
     alone = [k for k in range(len(images.classes)) if views.targets[:, k].all()]
@@ -201,7 +211,8 @@ def _train_recam(training: Training) -> dict[str, Any]:
         bce = _bce(classifier, features, batch, settings.bce_trains)
         with torch.autocast(features.device.type, enabled=False):
             chosen = reactivate(features, classifier.fc1.weight, batch.labels)
-            sce = reactivation_loss(chosen, classifier.fc2.weight, len(batch.images), settings.loss)
+            size, pairs = (len(batch.images), None) if batch.of is None else (int(batch.of[0]), batch.of[1])
+            sce = reactivation_loss(chosen, classifier.fc2.weight, size, settings.loss, pairs)
         return Losses(bce + settings.loss_weight * sce, {"bce": bce, settings.loss: sce})
 
     before, epochs = settings.epochs_of(len(training.images), len(training.images.classes))
@@ -217,7 +228,13 @@ def _bce(classifier: Classifier, features: torch.Tensor, batch: Batch, trains: s
     pooled = features.float().mean(dim=(2, 3))
     with torch.autocast(features.device.type, enabled=False):
         logits = classifier.fc1(pooled if trains == "all" else pooled.detach())
-        return F.multilabel_soft_margin_loss(logits, batch.labels)
+        share = share_of(len(batch.images), batch.of[0] if batch.of is not None else None)
+        return F.multilabel_soft_margin_loss(logits, batch.labels) * share
+
+
+def _counts(batch: Batch) -> torch.Tensor:
+    """Return what the losses' means are taken over, (2,): photographs, and pairs of a photograph and its class."""
+    return torch.stack([batch.labels.new_tensor(len(batch.images)), (batch.labels > 0).sum().to(batch.labels)])
 
 
 def _train(
@@ -274,6 +291,7 @@ def _train(
         log=partial(training.run.log, stage=STAGE),
         first_epoch=first_epoch,
         snapshots=training.snapshots,
+        splitting=Splitting(training.classifier, settings.memory, _counts),
     ).run(losses, after_epoch)
     training.last_losses.update({name: value for name, value in means.items() if name != "loss"})
 
@@ -304,6 +322,7 @@ def _score(training: Training, held_out: ImageSet, *, quiet: bool = False) -> tu
             max_pixels=settings.max_pixels,
             workers=settings.workers,
             longest=longest,
+            together=training.together,
         )
 
 

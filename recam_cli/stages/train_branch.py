@@ -81,7 +81,9 @@ def run(work: MaskWork, task: TrainTask[Net]) -> tuple[Net, Path]:
             return load_branch(path, kind, device), path
         work.reporter.warn(f"{path} has changed since {name} wrote it: it is trained anew")
     net = on_device(_build(task, start), device)
-    place = Place(device, choose_precision(settings.precision, device), settings.workers, work.reporter)
+    place = Place(
+        device, choose_precision(settings.precision, device), settings.workers, work.reporter, settings.memory
+    )
     folder = SnapshotFolder(path.parent / SNAPSHOTS)
     identity = identity_of(result_settings(settings, inputs), device, place.precision)
     found = _found(folder, identity, work)

@@ -14,6 +14,7 @@ from recam_cli.core.settings.groups import (
     DataSettings,
     DeviceSettings,
     HardwareSettings,
+    MemorySettings,
     SeedSettings,
     SnapshotSettings,
     WorkSettings,
@@ -84,7 +85,9 @@ class ConfidentLabelsSettings(SplitSettings, CrfBackendSettings, ConfidentSettin
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainIrnSettings(SnapshotSettings, SplitSettings, BoundarySettings, HardwareSettings, SeedSettings):
+class TrainIrnSettings(
+    SnapshotSettings, SplitSettings, BoundarySettings, HardwareSettings, MemorySettings, SeedSettings
+):
     """All that the boundary network depends on, apart from its labels."""
 
 
@@ -99,12 +102,14 @@ class PsaLabelsSettings(SplitSettings, CrfBackendSettings, AlphaSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainPsaSettings(SnapshotSettings, SplitSettings, AffinitySettings, HardwareSettings, SeedSettings):
+class TrainPsaSettings(
+    SnapshotSettings, SplitSettings, AffinitySettings, HardwareSettings, MemorySettings, SeedSettings
+):
     """All that the affinity network depends on, apart from its labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandomWalkSettings(SplitSettings, WalkSettings, HardwareSettings):
+class RandomWalkSettings(SplitSettings, WalkSettings, HardwareSettings, MemorySettings):
     """All that walked seeds depend on, apart from seeds, the network that guides them and what goes with it."""
 
 
@@ -139,7 +144,14 @@ class CutSettings(CrfSettings, SplitSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class MasksSettings(
-    SeedSettings, DeviceSettings, WalkCutSettings, WalkSettings, BoundarySettings, ConfidentSettings, CutSettings
+    SeedSettings,
+    DeviceSettings,
+    MemorySettings,
+    WalkCutSettings,
+    WalkSettings,
+    BoundarySettings,
+    ConfidentSettings,
+    CutSettings,
 ):
     """How seeds are cut at a threshold and refined."""
 
@@ -161,6 +173,7 @@ class MasksSettings(
 class PsaMasksSettings(
     SeedSettings,
     DeviceSettings,
+    MemorySettings,
     BackgroundWalkSettings,
     AffinitySettings,
     AlphaSettings,
