@@ -1,16 +1,17 @@
 """How many bytes a network takes per pixel: measured on one small input, for any network, and scaled.
 
 The rule. While a function runs on one image, every tensor that torch makes is counted from its making until it is let
-go of; the largest sum is the function's peak. So a forward pass counts what it really holds at once (about the two
+go of: after each operation there is a sum of what lives. So a forward pass counts what it holds at once (about the two
 largest maps of a chain, more where branches wait), and a training step what autograd keeps, the gradients on the way
-back included. Peaks at two sizes give a line, `Cost`: what does not grow with the image, such as folded weights, and
-bytes per pixel. `SLACK` on top is for what torch's operations hold inside, and for gaps that the allocator leaves.
+back included. The function runs at two sizes. Operation by operation the two sums give a line over the pixels: what
+does not grow with the image, such as folded weights, and bytes per pixel; the largest of each are the `Cost`. Slack on
+top is for what torch's operations hold inside, and for gaps that the allocator leaves.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -26,7 +27,7 @@ SLACK = 2.0
 """What a forward pass really takes on a CPU, as a multiple of the tensors that live."""
 STEP_SLACK = 1.4
 """The same of a training step, where what autograd keeps is the most of it."""
-FIXED = 48 << 20
+FIXED = 64 << 20
 """Bytes that it takes besides, whatever the size: weights in the layout that a convolution wants, and the allocator's
 spare. Measured on efficientnet_lite0, mobilenet_v2, vgg16 and resnet50 by `tests/benchmarks/bench_memory.py`."""
 _INPUT = 40
@@ -40,7 +41,7 @@ class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.now, self.peak = 0, 0
+        self.now, self.sums = 0, [0]
         self._known: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -50,13 +51,13 @@ class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in tree_leaves(found):
             if isinstance(tensor, Tensor) and (place := _place(tensor)) not in before and place not in self._known:
                 self._count(tensor.untyped_storage(), place)
+        self.sums.append(self.now)
         return found
 
     def _count(self, storage: torch.UntypedStorage, place: int) -> None:
         size = storage.nbytes()
         self._known.add(place)
         self.now += size
-        self.peak = max(self.peak, self.now)
         weakref.finalize(storage, self._forget, place, size).atexit = False
 
     def _forget(self, place: int, size: int) -> None:
@@ -69,19 +70,30 @@ def _place(tensor: Tensor) -> int:
     return number
 
 
-def peak_of(run: Callable[[], Any]) -> int:
-    """Return the most bytes of tensors made within `run()` that live at once."""
-    with _Living() as living:
-        found = run()
-    peak: int = living.peak
-    del found
-    return peak
+def living(run: Callable[[], Any]) -> list[int]:
+    """Return the bytes of tensors made within `run()` that live, after each operation of torch."""
+    with _Living() as counted:
+        run()
+    sums: list[int] = counted.sums
+    return sums
 
 
-def line_through(small: tuple[float, float], large: tuple[float, float], *, slack: float = SLACK) -> Cost:
-    """Return the cost that two measurements (pixels, bytes) say, with slack; neither part is below 0."""
-    slope = max(0.0, (large[1] - small[1]) / max(1.0, large[0] - small[0]))
-    return Cost(FIXED + slack * max(0.0, small[1] - slope * small[0]), slack * slope + _INPUT)
+def line_through(
+    small: tuple[float, Sequence[int]], large: tuple[float, Sequence[int]], *, slack: float = SLACK
+) -> Cost:
+    """Return the cost that two measurements say, with slack.
+
+    Args:
+        small, large: pixels, and what `living` returned of them. Where the operations are not the same, only the
+            largest sums are compared.
+        slack: factor of both parts of the cost.
+    """
+    (fewer, some), (more, many) = small, large
+    if len(some) != len(many):
+        some, many = [max(some)], [max(many)]
+    slopes = [max(0.0, (b - a) / max(1.0, more - fewer)) for a, b in zip(some, many, strict=True)]
+    fixed = max(max(0.0, a - slope * fewer) for a, slope in zip(some, slopes, strict=True))
+    return Cost(FIXED + slack * fixed, slack * max(slopes) + _INPUT)
 
 
 def looking_cost(look: Callable[[Tensor], Any], device: torch.device) -> Cost:
@@ -92,7 +104,7 @@ def looking_cost(look: Callable[[Tensor], Any], device: torch.device) -> Cost:
         if device.type != "mps":
             images = images.contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
-            points.append((float(side * side), float(peak_of(partial(look, images)))))
+            points.append((float(side * side), living(partial(look, images))))
     return line_through(*points)
 
 

@@ -9,7 +9,7 @@ with another.
 
 `auto` takes `SHARE` of what is free, and on a CPU no more than `ROOM` for batches: larger ones are no faster there, and
 so the last bits depend on the machine only where less than that can be had. The least that a stage needs, one
-photograph at a time, `auto` may take beyond its share, as long as it is there; a given size is never exceeded knowingly.
+photograph at a time, `auto` may take beyond its share as long as it is there; what is given is not exceeded knowingly.
 
 What is free is the least of: what the system says is available, what each control group (v1 or v2) above this process
 leaves of its limit, and what `ulimit -v` leaves.
@@ -38,7 +38,7 @@ ROOM = 1 << 30
 LEAST_SHARE = 0.95
 """Of what is free: more than this `auto` does not take even for one photograph."""
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
-_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kmgt]|[kmg]i)?b?", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([kmgt]|[kmg]i)?b?", re.IGNORECASE)
 _ONE = "for one photograph at a time,"
 _REFINER, _REFINED = 160 << 20, 400
 """Bytes of such a process, and per pixel."""

@@ -206,6 +206,16 @@ def _train_recam(training: Training) -> dict[str, Any]:
         ParameterGroup(classifier.fc2.parameters(), settings.recam_lr_fc2, settings.weight_decay),
     ]
 
+    before, epochs = settings.epochs_of(len(training.images), len(training.images.classes))
+    size = settings.recam_batch_size
+    _train(training, _TITLES[RECAM], groups, recam_losses(training), epochs, size, first_epoch=before)
+    return {}
+
+
+def recam_losses(training: Training) -> Callable[[Batch], Losses]:
+    """Return the losses of phase 2, of a batch or a part of one."""
+    settings, classifier = training.settings, training.classifier
+
     def losses(batch: Batch) -> Losses:
         features = classifier.backbone(batch.images)
         bce = _bce(classifier, features, batch, settings.bce_trains)
@@ -215,10 +225,7 @@ def _train_recam(training: Training) -> dict[str, Any]:
             sce = reactivation_loss(chosen, classifier.fc2.weight, size, settings.loss, pairs)
         return Losses(bce + settings.loss_weight * sce, {"bce": bce, settings.loss: sce})
 
-    before, epochs = settings.epochs_of(len(training.images), len(training.images.classes))
-    size = settings.recam_batch_size
-    _train(training, _TITLES[RECAM], groups, losses, epochs, size, first_epoch=before)
-    return {}
+    return losses
 
 
 _PHASES: dict[str, Callable[[Training], dict[str, Any]]] = {PROBE: _probe, CAM: _train_cam, RECAM: _train_recam}
@@ -232,7 +239,7 @@ def _bce(classifier: Classifier, features: torch.Tensor, batch: Batch, trains: s
         return F.multilabel_soft_margin_loss(logits, batch.labels) * share
 
 
-def _counts(batch: Batch) -> torch.Tensor:
+def counts(batch: Batch) -> torch.Tensor:
     """Return what the losses' means are taken over, (2,): photographs, and pairs of a photograph and its class."""
     return torch.stack([batch.labels.new_tensor(len(batch.images)), (batch.labels > 0).sum().to(batch.labels)])
 
@@ -291,7 +298,7 @@ def _train(
         log=partial(training.run.log, stage=STAGE),
         first_epoch=first_epoch,
         snapshots=training.snapshots,
-        splitting=Splitting(training.classifier, settings.memory, _counts),
+        splitting=Splitting(training.classifier, settings.memory, counts),
     ).run(losses, after_epoch)
     training.last_losses.update({name: value for name, value in means.items() if name != "loss"})
 

@@ -24,6 +24,7 @@ from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.commits import Commits
 from recam_cli.core.runs.files import fingerprint
 from recam_cli.core.runs.items import ItemFolder
+from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
 from recam_cli.core.runs.stage_facts import ASKED_NOTE, CHOICE_NOTE
 from recam_cli.core.runs.variants import resolve_method, variant_suffix
@@ -96,7 +97,7 @@ def run(resolved: Resolved[MakeSeedsSettings], run: Run, reporter: Reporter) -> 
     )
     with run.stage(name, Resolved(settings, resolved.sources), inputs=inputs, device=str(device)) as entry:
         moved = folder.begin(reporter)
-        made = _make_all(settings, images, folder, classifier.backbone, classifier.seed_weights(kind), reporter)
+        made = _make_all(settings, images, folder, classifier.backbone, classifier.seed_weights(kind), reporter, entry)
         output = run.output_of_folder(folder.path, "*.npz")
         entry.outputs[FOLDER] = output
         size = output.bytes // max(1, output.count)
@@ -142,11 +143,13 @@ def _make_all(
     backbone: torch.nn.Module,
     weight: torch.Tensor,
     reporter: Reporter,
+    entry: StageEntry,
 ) -> int:
     features = under_autocast(backbone, weight.device, choose_precision(settings.precision, weight.device))
     todo = [sample for sample in images if not folder.done(sample.id)]
     looking = Looking.by(features, weight.device, settings.memory, STAGE, "use smaller --sides or --scales")
     together = looking.pixels(least=_largest(settings, todo))
+    entry.notes["memory"] = looking.budget.notes()
     with Commits() as commits, reporter.track("Making seeds", len(images)) as progress:
         progress.advance(len(images) - len(todo))
         read = read_batches(

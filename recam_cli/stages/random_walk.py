@@ -102,7 +102,11 @@ def run(work: MaskWork, guide: Guide) -> Path:
                             write_seed(folder.file(sample.id), seed)
                     progress.advance(len(part.samples))
         entry.metrics |= {"images": len(images), "made": len(todo)}
-        entry.notes |= {"floor": guide.floor, **computed_with(choose_precision(settings.precision, device))}
+        entry.notes |= {
+            "memory": looking.budget.notes(),
+            "floor": guide.floor,
+            **computed_with(choose_precision(settings.precision, device)),
+        }
         entry.outputs[FOLDER] = run.output_of_folder(folder.path, "*.npz")
     return folder.path
 

@@ -26,6 +26,7 @@ from recam_cli.core.runs.stage_facts import MEASURED_NOTE
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.core.settings.train_cls import TrainClsSettings
 from recam_cli.core.training.best import BestEpoch
+from recam_cli.core.training.parts import TOGETHER_NOTE
 from recam_cli.core.training.snapshot_files import FOLDER as SNAPSHOTS
 from recam_cli.core.training.snapshot_files import SnapshotFolder, require_snapshot
 from recam_cli.core.training.snapshots import Snapshots, identity_of, seconds_of
@@ -128,6 +129,7 @@ def run(
             settings, run, reporter, images, classifier, device, precision, snapshots, best, held_out, head
         )
         train_phases(training, entry)
+        entry.notes[TOGETHER_NOTE] = snapshots.carry(TOGETHER_NOTE, {})
     folder.clear()
     for line in unlearned_lines(entry.metrics.get(LEARNED, {})):
         reporter.warn(line)

@@ -25,7 +25,7 @@ from recam_cli.core.training.loader import (
     load_batches,
 )
 from recam_cli.core.training.not_finite import Fault, StepGuard, facts_of, fault_of_losses, tensors_of
-from recam_cli.core.training.parts import Splitting
+from recam_cli.core.training.parts import TOGETHER_NOTE, Splitting
 from recam_cli.core.training.schedule import set_rates
 from recam_cli.core.training.snapshots import Position, Snapshots, generators
 
@@ -285,7 +285,7 @@ class _Step:
             workers=loop.workers,
         )
         if loop.snapshots is not None:
-            began: dict[str, int] = loop.snapshots.carry("together", {})
+            began: dict[str, int] = loop.snapshots.carry(TOGETHER_NOTE, {})
             self.together = began[loop.title] = min(self.together, began.get(loop.title, self.together))
 
 

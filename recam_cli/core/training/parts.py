@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from recam_cli.core.footprint import STEP_SLACK, budget_on, line_through, peak_of
+from recam_cli.core.footprint import STEP_SLACK, budget_on, line_through, living
 from recam_cli.core.hardware import autocast
 from recam_cli.core.memory import Budget, host_budget, parts_of
 from recam_cli.core.training.loader import Batch
@@ -27,6 +27,8 @@ from recam_cli.core.training.loader import Batch
 if TYPE_CHECKING:
     from recam_cli.core.training.loop import Losses
 
+TOGETHER_NOTE = "together"
+"""In snapshots and manifests: by phase, how many images of a batch are computed together."""
 REMEDY = "use a smaller crop"
 WHOLE_REMEDY = "use a smaller batch or crop"
 _SLOTS = 3
@@ -88,8 +90,8 @@ class Splitting:
         one, small = batch.part(slice(0, 1), None), _quarter(batch)
         with _evaluated(self.model), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             cost = line_through(
-                (float(small.images.shape[2] * small.images.shape[3]), float(peak_of(lambda: step(small)))),
-                (area, float(peak_of(lambda: step(one)))),
+                (float(small.images.shape[2] * small.images.shape[3]), living(lambda: step(small))),
+                (area, living(lambda: step(one))),
                 slack=STEP_SLACK,
             )
         learning = sum(p.numel() * p.element_size() for p in self.model.parameters() if p.requires_grad)
