@@ -163,9 +163,8 @@ def test_a_part_keeps_to_the_room_and_parts_are_as_equal_as_can_be(room, count, 
 
 def test_too_little_names_what_would_do_and_that_does():
     budget = Budget(500 * MB, 400 * MB, 0, "500MB")
-    with pytest.raises(
-        UsageError, match=r"^--memory 500MB: Boundaries needs 1.2GB for one .*Give --memory 1.2GB, or use"
-    ):
+    words = r"^--memory 500MB: Boundaries needs 1.2GB for one .*Give --memory 1.2GB, or use a smaller crop$"
+    with pytest.raises(UsageError, match=words):
         budget.together(8, 700 * MB, "Boundaries", fixed=60 * MB, remedy="use a smaller crop")
     enough = Budget.of("1.2GB", free=0, held=400 * MB)
     assert enough.together(8, 700 * MB, "Boundaries", fixed=60 * MB) == 1

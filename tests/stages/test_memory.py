@@ -27,7 +27,7 @@ from recam_cli.core.settings.train_cls import TrainClsSettings
 from recam_cli.core.settings.train_seg import TrainSegSettings
 from recam_cli.stages import make_masks, make_seeds, predict, train_cls, train_seg
 from tests.helpers.tiny_data import make_custom, tiny_ids
-from tests.helpers.tiny_run import _TRAIN, make_run
+from tests.helpers.tiny_run import _TRAIN, add_segmenter, make_run
 from tests.helpers.walk_run import SMALL
 
 QUICK = {"device": "cpu", "precision": "fp32", "workers": 0}
@@ -132,10 +132,7 @@ def test_predictions_in_parts_are_the_same(place):
 def test_predict_says_what_a_photograph_needs(place, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(place / "run", run)
-    net = {"network": "lraspp", "stride": "16", "epochs": 1, "batch_size": 2, "crop": 64, "init": "none"}
-    net |= {**QUICK, "dataset": "custom", "data_root": place / "data", "labels": "truth", "predict_split": "none"}
-    train_seg.run(resolve(TrainSegSettings, flags=net), Run.open(run), SilentReporter())
-    shutil.move(run / "segmenter-truth", run / "segmenter") if not (run / "segmenter").exists() else None
+    add_segmenter(Run.open(run))
     settings = resolve(PredictSettings, flags={**QUICK, "memory": "64MiB", "out": tmp_path / "out"})
     with pytest.raises(UsageError, match=r"^--memory 64MiB: predict needs"):
         predict.run(settings, Run.open(run), SilentReporter(), [place / "data" / "JPEGImages"])
@@ -158,7 +155,8 @@ def test_a_training_keeps_within_its_budget_under_a_real_limit(tmp_path, budget)
         # Data, the stacks of threads among it, can by no means grow beyond twice the budget.
         resource.setrlimit(resource.RLIMIT_DATA, (2 * {budget} << 20, resource.RLIM_INFINITY))
         flags = dict(
-            dataset="custom", data_root=Path({str(data)!r}), backbone="resnet50", weights={str(tmp_path / "w.safetensors")!r},
+            dataset="custom", data_root=Path({str(data)!r}), backbone="resnet50",
+            weights={str(tmp_path / "w.safetensors")!r},
             crop=256, long_side="256,256", batch_size=16, epochs=1, recam_epochs=1, val_split="none",
             device="cpu", precision="fp32", workers=0, memory="{budget}MiB",
         )

@@ -126,7 +126,7 @@ def test_losses_and_gradients_of_the_parts_add_up_to_the_batchs(batch, case, tog
 
 def test_means_of_the_parts_alone_would_not_add_up(batch):
     """So the counts are needed: images of a batch hold more and fewer cells and pairs."""
-    net, losses, _ = segmenter(False)
+    _, losses, _ = segmenter(False)
     wrong = sum(float(losses(batch.part(slice(k, k + 1), None)).total.detach()) for k in range(COUNT)) / COUNT
     assert wrong != pytest.approx(float(losses(batch).total.detach()), rel=1e-2)
 
