@@ -33,7 +33,7 @@ from recam_cli.core.errors import ResourceError, UsageError
 AUTO = "auto"
 SHARE = 0.6
 """Of what is free, for `auto`: the rest is left to the system's file cache and to others."""
-ROOM = 1 << 30
+ROOM = 768 << 20
 """Most bytes of a batch on a CPU, for `auto`."""
 LEAST_SHARE = 0.95
 """Of what is free: more than this `auto` does not take even for one photograph."""

@@ -95,6 +95,8 @@ def run(
     settings = _settled(settings, images, reporter)
     weights = find_weights(settings.backbone, settings.weights, reporter=reporter)
     classifier = _build(settings, weights, len(images.classes), device)
+    head = head_of(settings.backbone, weights.state)
+    weights = replace(weights, state=None)  # a second network would stay in memory
     run = _open_run(settings, path)
     inputs = {"data": images.fingerprint(), "weights": weights.identity}
     measured_on = {"split": held_out.split, "data": held_out.fingerprint()} if held_out is not None else {}
@@ -124,7 +126,6 @@ def run(
             **computed_with(precision),
         }
         best = BestEpoch(folder, snapshots.carried, classifier, reporter)
-        head = head_of(settings.backbone, weights.state)
         training = Training(
             settings, run, reporter, images, classifier, device, precision, snapshots, best, held_out, head
         )

@@ -140,7 +140,7 @@ def test_predict_says_what_a_photograph_needs(place, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="memory is read from /proc")
-@pytest.mark.parametrize("budget", [900, 1300])
+@pytest.mark.parametrize("budget", [1200, 1600])
 def test_a_training_keeps_within_its_budget_under_a_real_limit(tmp_path, budget):
     """ResNet-50 on 16 crops of 256 pixels, which takes 2.5 GiB whole. Margin: a tenth of the budget."""
     data = make_custom(tmp_path / "data", 24, size=(256, 256), masks=False)

@@ -283,10 +283,18 @@ class _Step:
             device=loop.device,
             precision=loop.precision,
             workers=loop.workers,
+            states=_states_of(loop.optimiser),
         )
         if loop.snapshots is not None:
             began: dict[str, int] = loop.snapshots.carry(TOGETHER_NOTE, {})
             self.together = began[loop.title] = min(self.together, began.get(loop.title, self.together))
+
+
+def _states_of(optimiser: torch.optim.Optimizer) -> int:
+    """Return how many numbers an optimiser keeps for each one that learns."""
+    if isinstance(optimiser, torch.optim.SGD):
+        return int(any(group["momentum"] for group in optimiser.param_groups))
+    return 2
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:

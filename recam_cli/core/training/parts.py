@@ -37,8 +37,6 @@ _READER = 96 << 20
 """Bytes of a process that reads photographs, beside its batches."""
 _READING = 0.25
 """Most of the budget for all of them."""
-_STATES = 4
-"""Copies of what learns: its gradients, two states of the optimiser, and what a snapshot is written from."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,7 @@ class Splitting:
         device: torch.device,
         precision: str,
         workers: int,
+        states: int = 0,
     ) -> int:
         """Return how many images of a batch are computed together; all where they mix.
 
@@ -74,6 +73,7 @@ class Splitting:
             device: where the network lies.
             precision: "fp32" or "bf16".
             workers: processes that read.
+            states: numbers that the optimiser keeps for each one that learns.
 
         Raises:
             UsageError, ResourceError: what must be computed together does not fit.
@@ -95,7 +95,7 @@ class Splitting:
                 slack=STEP_SLACK,
             )
         learning = sum(p.numel() * p.element_size() for p in self.model.parameters() if p.requires_grad)
-        fixed = cost.fixed + _STATES * learning
+        fixed = cost.fixed + (states + 1) * learning  # gradients are in the cost; a snapshot is written from a copy
         budget = _beside_readers(budget_on(self.memory, device), batch, workers, device)
         if mixes(self.model):
             words = f"for a batch of {count} photographs, which {title} cannot split,"
