@@ -73,3 +73,16 @@ def test_less_memory_means_fewer_photographs_together():
     assert found[0] == 16
     assert found == sorted(found, reverse=True)
     assert found[-1] < found[0]
+
+
+def test_on_a_gpu_its_own_memory_counts_and_what_torch_keeps_in_hand_is_free(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 3 * 10**9)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 10**9)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (8 * 10**9, 16 * 10**9))
+    gpu = torch.device("cuda")
+    budget = footprint.budget_on("auto", gpu)
+    assert (budget.free, budget.held) == (10**10, 10**9)
+    assert budget.room == pytest.approx(footprint.GPU_SHARE * 10**10)
+    assert footprint.budget_on("4GB", gpu).room == 3 * 10**9
+    assert "GPU" in budget.where

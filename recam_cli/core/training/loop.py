@@ -129,7 +129,8 @@ class Loop:
         """
         at = Position() if self.snapshots is None else self.snapshots.begin(self.title, self.optimiser)
         full = batches_per_epoch(len(self.data), self.batch_size)
-        step = _Step(self, losses, StepGuard(self.optimiser))
+        readers = self.workers if self.splitting is None else self.splitting.readers(self.workers)
+        step = _Step(self, losses, StepGuard(self.optimiser), readers)
         with self.reporter.track(self.title, self.total_batches * self.batch_size, "image") as progress:
             if at.done:
                 progress.advance(at.done * self.batch_size)
@@ -157,7 +158,7 @@ class Loop:
         first = at.epoch * batches_per_epoch(len(self.data), self.batch_size)
         keys = epoch_batches(len(self.data), self.batch_size, self.data.seed, self.first_epoch + at.epoch)
         keys = keys[: self.total_batches - first]
-        with closing(load_batches(self.data, keys[at.done - first :], self._readers)) as batches:
+        with closing(load_batches(self.data, keys[at.done - first :], step.readers)) as batches:
             for batch in batches:
                 with told_where(partial(self._where, batch, at)):
                     parts = step(batch, at.epoch, at.done)
@@ -175,10 +176,6 @@ class Loop:
                     self.snapshots.keep_if_due(at, gradients=self._gradients_wait(at.done))
         at.means = {name: round(value / len(keys), 6) for name, value in at.sums.items()}
         at.epoch, at.sums, at.seconds = at.epoch + 1, {}, 0.0
-
-    @property
-    def _readers(self) -> int:
-        return self.workers if self.splitting is None else self.splitting.readers(self.workers)
 
     def _where(self, batch: Batch, at: Position) -> str:
         return f"{self.title}, in epoch {at.epoch + 1}, step {at.done + 1}, at images {', '.join(self._ids(batch))}"
@@ -232,12 +229,14 @@ class _Step:
         loop: whose.
         losses: as of its `run`.
         guard: looks at gradients and weights.
+        readers: processes that read.
         together: images of a batch that are computed together; 0 before the first step.
     """
 
     loop: Loop
     losses: Callable[[Batch], Losses]
     guard: StepGuard
+    readers: int
     together: int = 0
 
     def __call__(self, batch: Batch, epoch: int, done: int) -> dict[str, float]:
@@ -282,7 +281,7 @@ class _Step:
             title=loop.title,
             device=loop.device,
             precision=loop.precision,
-            workers=loop.workers,
+            workers=self.readers,
             states=_states_of(loop.optimiser),
         )
         if loop.snapshots is not None:
