@@ -65,13 +65,12 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-def under_autocast(network: torch.nn.Module, device: torch.device, precision: str) -> Callable[[Tensor], Tensor]:
+def under_autocast(network: Callable[[Tensor], Any], device: torch.device, precision: str) -> Callable[[Tensor], Any]:
     """Return `network` as a function that runs in `autocast`'s context."""
 
-    def run(batch: Tensor) -> Tensor:
+    def run(batch: Tensor) -> Any:
         with autocast(device, precision):
-            found: Tensor = network(batch)
-            return found
+            return network(batch)
 
     return run
 

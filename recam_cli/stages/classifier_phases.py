@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from recam_cli.core.cams.reactivation import reactivate, reactivation_loss
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.data.transforms import Augmentation
+from recam_cli.core.footprint import Looking
+from recam_cli.core.hardware import under_autocast
 from recam_cli.core.metrics.classification import average_precisions, mean_average_precision
 from recam_cli.core.metrics.learned import judge, standard_error
 from recam_cli.core.metrics.unlearned import LEARNED
@@ -28,6 +30,7 @@ from recam_cli.core.settings.train_cls import TrainClsSettings
 from recam_cli.core.training.best import BestEpoch
 from recam_cli.core.training.loader import Batch, TrainingImages
 from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, adamw, sgd
+from recam_cli.core.training.parts import Splitting, share_of
 from recam_cli.core.training.pooled import Looks, pooled_views, reactivations
 from recam_cli.core.training.prior import object_row
 from recam_cli.core.training.probe import (
@@ -81,11 +84,18 @@ class Training:
         kept: dict[str, float] = self.snapshots.carry("losses", {})
         return kept
 
+    @cached_property
+    def together(self) -> int:
+        """Pixels that the classifier sees at once where nothing is learned."""
+        backbone = under_autocast(self.classifier.backbone, self.device, self.precision)
+        self.classifier.eval()
+        return Looking.by(backbone, self.device, self.settings.memory, STAGE).pixels()
+
     @property
     def looks(self) -> Looks:
         """How the probe looks at photographs."""
         settings = self.settings
-        return Looks(settings.probe_sides, self.precision, settings.max_pixels, settings.workers)
+        return Looks(settings.probe_sides, self.precision, settings.max_pixels, settings.workers, self.together)
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -219,18 +229,26 @@ def _train_recam(training: Training) -> dict[str, Any]:
         ParameterGroup(classifier.fc2.parameters(), settings.recam_lr_fc2, settings.weight_decay),
     ]
 
+    before, epochs = settings.epochs_of(len(training.images), len(training.images.classes))
+    size = settings.recam_batch_size
+    _train(training, _TITLES[RECAM], groups, recam_losses(training), epochs, size, first_epoch=before)
+    return {}
+
+
+def recam_losses(training: Training) -> Callable[[Batch], Losses]:
+    """Return the losses of phase 2, of a batch or a part of one."""
+    settings, classifier = training.settings, training.classifier
+
     def losses(batch: Batch) -> Losses:
         features = classifier.backbone(batch.images)
         bce = _bce(classifier, features, batch, settings.bce_trains)
         with torch.autocast(features.device.type, enabled=False):
             chosen = reactivate(features, classifier.fc1.weight, batch.labels)
-            sce = reactivation_loss(chosen, classifier.fc2.weight, len(batch.images), settings.loss)
+            size, pairs = (len(batch.images), None) if batch.of is None else (int(batch.of[0]), batch.of[1])
+            sce = reactivation_loss(chosen, classifier.fc2.weight, size, settings.loss, pairs)
         return Losses(bce + settings.loss_weight * sce, {"bce": bce, settings.loss: sce})
 
-    before, epochs = settings.epochs_of(len(training.images), len(training.images.classes))
-    size = settings.recam_batch_size
-    _train(training, _TITLES[RECAM], groups, losses, epochs, size, first_epoch=before)
-    return {}
+    return losses
 
 
 _PHASES: dict[str, Callable[[Training], dict[str, Any]]] = {PROBE: _probe, CAM: _train_cam, RECAM: _train_recam}
@@ -240,7 +258,13 @@ def _bce(classifier: Classifier, features: torch.Tensor, batch: Batch, trains: s
     pooled = features.float().mean(dim=(2, 3))
     with torch.autocast(features.device.type, enabled=False):
         logits = classifier.fc1(pooled if trains == "all" else pooled.detach())
-        return F.multilabel_soft_margin_loss(logits, batch.labels)
+        share = share_of(len(batch.images), batch.of[0] if batch.of is not None else None)
+        return F.multilabel_soft_margin_loss(logits, batch.labels) * share
+
+
+def counts(batch: Batch) -> torch.Tensor:
+    """Return what the losses' means are taken over, (2,): photographs, and pairs of a photograph and its class."""
+    return torch.stack([batch.labels.new_tensor(len(batch.images)), (batch.labels > 0).sum().to(batch.labels)])
 
 
 def _train(
@@ -297,6 +321,7 @@ def _train(
         log=partial(training.run.log, stage=STAGE),
         first_epoch=first_epoch,
         snapshots=training.snapshots,
+        splitting=Splitting(training.classifier, settings.memory, counts),
     ).run(losses, after_epoch)
     training.last_losses.update({name: value for name, value in means.items() if name != "loss"})
 
@@ -327,6 +352,7 @@ def _score(training: Training, held_out: ImageSet, *, quiet: bool = False) -> tu
             max_pixels=settings.max_pixels,
             workers=settings.workers,
             longest=longest,
+            together=training.together,
         )
 
 

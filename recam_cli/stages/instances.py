@@ -12,7 +12,8 @@ from recam_cli.core.affinity.instances import group_cells, instances_of, walk_pa
 from recam_cli.core.data.images import read_mask
 from recam_cli.core.data.reading import PhotoBatch, read_batches
 from recam_cli.core.data.transforms import enlarged
-from recam_cli.core.hardware import autocast, choose_device, choose_precision
+from recam_cli.core.footprint import Looking
+from recam_cli.core.hardware import autocast, choose_device, choose_precision, under_autocast
 from recam_cli.core.models.irnet import BoundaryNet
 from recam_cli.core.runs.commits import Commits
 from recam_cli.core.runs.items import ItemFolder
@@ -21,6 +22,7 @@ from recam_cli.core.settings.declare import part_of
 from recam_cli.core.settings.make_masks import InstancesSettings
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.stages.mask_work import InstancesResult, MaskWork
+from recam_cli.stages.random_walk import parts_of_photographs
 
 STAGE = "instances"
 FOLDER = "instances"
@@ -62,11 +64,14 @@ def run(work: MaskWork, *, net: BoundaryNet, masks: Path, floor: float, inputs: 
             workers=work.workers,
             longest=settings.work_side,
         )
+        look = under_autocast(net.boundaries_with_field, device, choose_precision(settings.precision, device))
+        looking = Looking.by(look, device, settings.memory, STAGE, "use a smaller --walk-side or --walk-scale")
         with Commits() as commits, work.reporter.track("Instances", len(images)) as progress:
             progress.advance(len(images) - len(todo))
             for batch in read:
-                _tell_apart(batch, work, folder, net, settings, masks, floor, commits)
-                progress.advance(len(batch.samples))
+                for part in parts_of_photographs(batch, looking, settings):
+                    _tell_apart(part, work, folder, net, settings, masks, floor, commits)
+                    progress.advance(len(part.samples))
         found = sum(len(read_listed(folder.file(sample.id).with_suffix(".json"))) for sample in images)
         entry.metrics |= {"images": len(images), "made": len(todo), "instances": found}
         entry.outputs["maps"] = run.output_of_folder(folder.path, "*.png")

@@ -35,7 +35,6 @@ from recam_cli.stages.mask_work import (
     Threshold,
     crf_device,
     parse_threshold,
-    worker_count,
 )
 
 STAGE = "make-masks"
@@ -307,7 +306,7 @@ def _most_stable(work: MaskWork) -> Threshold:
             progress.advance(1)
 
         job = StabilityJob(work.seeds, work.settings.max_pixels)
-        run_over(job, sample, take, workers=worker_count(work.settings.workers, len(sample)), name_of=lambda s: s.id)
+        run_over(job, sample, take, workers=work.affordable(len(sample)), name_of=lambda s: s.id)
     stable = most_stable([ious[one.id] for one in sample])
     if stable.at_limit:
         work.reporter.warn(

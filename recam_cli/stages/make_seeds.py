@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from recam_cli.core.cams.fusion import class_maps, normalised_maps
+from recam_cli.core.cams.fusion import class_maps, normalised_maps, sizes_seen
 from recam_cli.core.cams.store import Seed, write_seed
+from recam_cli.core.data.images import read_size
 from recam_cli.core.data.reading import PhotoBatch, read_batches
 from recam_cli.core.data.registry import open_dataset
-from recam_cli.core.data.samples import ImageSet
+from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.data.sizes import Size, work_size
 from recam_cli.core.errors import RunError
+from recam_cli.core.footprint import Looking
 from recam_cli.core.hardware import choose_device, choose_precision, computed_with, prepare_process, under_autocast
 from recam_cli.core.models.classifier_files import run_classifier
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.commits import Commits
 from recam_cli.core.runs.files import fingerprint
 from recam_cli.core.runs.items import ItemFolder
+from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
 from recam_cli.core.runs.stage_facts import ASKED_NOTE, CHOICE_NOTE
 from recam_cli.core.runs.variants import resolve_method, variant_suffix
@@ -93,7 +97,7 @@ def run(resolved: Resolved[MakeSeedsSettings], run: Run, reporter: Reporter) -> 
     )
     with run.stage(name, Resolved(settings, resolved.sources), inputs=inputs, device=str(device)) as entry:
         moved = folder.begin(reporter)
-        made = _make_all(settings, images, folder, classifier.backbone, classifier.seed_weights(kind), reporter)
+        made = _make_all(settings, images, folder, classifier.backbone, classifier.seed_weights(kind), reporter, entry)
         output = run.output_of_folder(folder.path, "*.npz")
         entry.outputs[FOLDER] = output
         size = output.bytes // max(1, output.count)
@@ -139,9 +143,13 @@ def _make_all(
     backbone: torch.nn.Module,
     weight: torch.Tensor,
     reporter: Reporter,
+    entry: StageEntry,
 ) -> int:
     features = under_autocast(backbone, weight.device, choose_precision(settings.precision, weight.device))
     todo = [sample for sample in images if not folder.done(sample.id)]
+    looking = Looking.by(features, weight.device, settings.memory, STAGE, "use smaller --sides or --scales")
+    together = looking.pixels(least=_largest(settings, todo))
+    entry.notes["memory"] = looking.budget.notes()
     with Commits() as commits, reporter.track("Making seeds", len(images)) as progress:
         progress.advance(len(images) - len(todo))
         read = read_batches(
@@ -162,10 +170,21 @@ def _make_all(
                 sides=settings.sides,
                 flip=settings.flip,
                 work=work,
+                together=together,
             )
             _write(batch, maps, work, folder, commits)
             progress.advance(len(batch.samples))
     return len(todo)
+
+
+def _largest(settings: MakeSeedsSettings, samples: Sequence[Sample]) -> int:
+    """Return the pixels of the largest view that is to be seen."""
+    largest = 0
+    for sample in samples:
+        size = work_size(*read_size(sample.image, max_pixels=settings.max_pixels), settings.longest)
+        seen = sizes_seen(size, scales=settings.scales, sides=settings.sides)
+        largest = max(largest, *(height * width for height, width in seen))
+    return largest
 
 
 def _write(batch: PhotoBatch, maps: torch.Tensor, work: Size, folder: ItemFolder, commits: Commits) -> None:

@@ -17,6 +17,7 @@ from recam_cli.core.data.sizes import Size
 from recam_cli.core.errors import DataError, UsageError
 from recam_cli.core.masks.crf import resolve_backend
 from recam_cli.core.masks.pool import run_over
+from recam_cli.core.memory import host_budget, refining_bytes
 from recam_cli.core.reporter import Progress, Reporter
 from recam_cli.core.runs.commits import Commits
 from recam_cli.core.runs.files import Pending, deferred
@@ -122,7 +123,12 @@ class MaskWork:
 
     def crf_workers(self, items: int) -> int:
         """Return the processes that refine `items` images: none beside this one where a GPU does it."""
-        return worker_count(self.settings.workers, items) if self.crf_device == "cpu" else 0
+        return self.affordable(items) if self.crf_device == "cpu" else 0
+
+    def affordable(self, items: int) -> int:
+        """Return the processes for `items` images that `--memory` has room for."""
+        wanted = worker_count(self.settings.workers, items)
+        return host_budget(self.settings.memory).workers(wanted, refining_bytes(self.settings.work_side))
 
     def part_folder(
         self, stage: str, folder: str, settings: Any, inputs: Mapping[str, str], describe: str, *, suffix: str
@@ -161,7 +167,7 @@ class MaskWork:
         kept = [sample for sample in self.images if folder.done(sample.id)]
         there = {sample.id for sample in kept}
         todo = [sample for sample in self.images if sample.id not in there]
-        workers = self.crf_workers(len(todo)) if crf else worker_count(self.settings.workers, len(todo))
+        workers = self.crf_workers(len(todo)) if crf else self.affordable(len(todo))
         with Commits() as commits, self.reporter.track(title, len(self.images)) as progress:
 
             def take(sample: Sample, made: Deferred[Tally]) -> None:

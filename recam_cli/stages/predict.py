@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from recam_cli.core.hardware import choose_device, choose_precision, prepare_pro
 from recam_cli.core.masks.crf import check_backend
 from recam_cli.core.masks.shares import shares
 from recam_cli.core.models.run_models import run_segmenter, segmenter_hash
-from recam_cli.core.models.segment_inference import predict_masks
+from recam_cli.core.models.segment_inference import Predicting, predict_masks
 from recam_cli.core.models.segmenters import Segmenter
 from recam_cli.core.report.overlay import mask_overlay
 from recam_cli.core.reporter import Reporter
@@ -287,8 +288,15 @@ class _Predictor:
             _write_overlay(target.overlay, image, mask)
         return Predicted(target.photo.path, target.mask, shares(mask, self.classes), kept)
 
+    @cached_property
+    def _predicting(self) -> Predicting:
+        settings, precision = self.settings, self.precision
+        looks: dict[str, Any] = {"scales": settings.eval_scales, "side": settings.side or 0, "precision": precision}
+        return Predicting.by(self.segmenter, settings.memory, FOLDER, **looks)
+
     def _mask(self, image: np.ndarray, path: Path) -> np.ndarray:
         settings = self.settings
+        self._predicting.together(1, (image.shape[0], image.shape[1]))  # refuses what does not fit
         return predict_masks(
             self.segmenter,
             [image],

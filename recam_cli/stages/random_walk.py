@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from recam_cli.core.affinity.spread import WalkNet, spread_seeds
 from recam_cli.core.cams.store import Seed, write_seed
 from recam_cli.core.data.images import read_mask
 from recam_cli.core.data.reading import PhotoBatch, read_batches
-from recam_cli.core.data.transforms import enlarged
+from recam_cli.core.data.transforms import enlarged, enlarged_size
+from recam_cli.core.footprint import Looking
 from recam_cli.core.hardware import autocast, choose_device, choose_precision, computed_with
+from recam_cli.core.memory import parts_of
 from recam_cli.core.runs.commits import Commits
 from recam_cli.core.settings.declare import part_of
 from recam_cli.core.settings.make_masks import RandomWalkSettings
@@ -22,6 +25,8 @@ from recam_cli.stages.mask_work import MaskWork
 
 STAGE = "random-walk"
 FOLDER = "walked"
+_MAPS = 6
+"""Class maps of a photograph that memory is reckoned for."""
 
 
 @dataclass(frozen=True)
@@ -86,18 +91,46 @@ def run(work: MaskWork, guide: Guide) -> Path:
             workers=work.workers,
             longest=settings.work_side,
         )
+        looking = _looking(guide, settings)
         with Commits() as commits, reporter.track("Random walk", len(images)) as progress:
             progress.advance(len(images) - len(todo))
             for batch in read:
-                walked = _walk(batch, work, guide, settings)
-                for sample, seed in zip(batch.samples, walked, strict=True):
-                    with commits.item():
-                        write_seed(folder.file(sample.id), seed)
-                progress.advance(len(batch.samples))
+                for part in parts_of_photographs(batch, looking, settings):
+                    walked = _walk(part, work, guide, settings)
+                    for sample, seed in zip(part.samples, walked, strict=True):
+                        with commits.item():
+                            write_seed(folder.file(sample.id), seed)
+                    progress.advance(len(part.samples))
         entry.metrics |= {"images": len(images), "made": len(todo)}
-        entry.notes |= {"floor": guide.floor, **computed_with(choose_precision(settings.precision, device))}
+        entry.notes |= {
+            "memory": looking.budget.notes(),
+            "floor": guide.floor,
+            **computed_with(choose_precision(settings.precision, device)),
+        }
         entry.outputs[FOLDER] = run.output_of_folder(folder.path, "*.npz")
     return folder.path
+
+
+def _looking(guide: Guide, settings: RandomWalkSettings) -> Looking:
+    """Return what the walk of a photograph takes, network included."""
+    device = choose_device(settings.device)
+    precision = choose_precision(settings.precision, device)
+
+    def walk(images: torch.Tensor) -> None:
+        with autocast(device, precision):
+            way = guide.net.walk(images, radius=settings.walk_radius, beta=settings.beta_of(guide.kind))
+        scores = images.new_ones(len(images), _MAPS, *way.grid)
+        way.transition.walk(way.start(scores), 2)
+
+    return Looking.by(walk, device, settings.memory, STAGE, "use a smaller --walk-side or --walk-scale")
+
+
+def parts_of_photographs(batch: PhotoBatch, looking: Looking, settings: RandomWalkSettings) -> Iterator[PhotoBatch]:
+    """Yield a batch in parts of as many photographs as may be walked on together; errors as of `Looking.together`."""
+    height, width = batch.images[0].shape[:2]
+    rows, columns = enlarged_size((height, width), settings.walk_scale, side=settings.walk_side)
+    for part in parts_of(len(batch.samples), looking.together(len(batch.samples), rows * columns)):
+        yield PhotoBatch(batch.samples[part], batch.images[part], batch.sizes[part])
 
 
 @torch.inference_mode()

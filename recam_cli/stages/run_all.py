@@ -289,7 +289,17 @@ class _Work:
         return Resolved(replace(resolved.settings, resume=resume), resolved.sources)
 
     def predict(self) -> dict[str, Any]:
-        names = ("device", "precision", "deterministic", "workers", "max_pixels", "eval_scales", "flip", "crf")
+        names = (
+            "device",
+            "precision",
+            "deterministic",
+            "workers",
+            "memory",
+            "max_pixels",
+            "eval_scales",
+            "flip",
+            "crf",
+        )
         flags = {name: getattr(self.whole.segmenting, name) for name in names}
         resolved = resolve(PredictSettings, flags=flags | {"out": self.whole.path / UNLABELLED, "overwrite": True})
         return predict.run(resolved, Run.open(self.whole.path), self.reporter, self.unlabelled).as_dict()

@@ -21,10 +21,12 @@ from recam_cli.core.cams.store import Seed
 from recam_cli.core.data.reading import read_batches
 from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.data.sizes import size_at
+from recam_cli.core.footprint import Looking
 from recam_cli.core.hardware import choose_device, choose_precision, under_autocast
 from recam_cli.core.masks.pool import run_over
 from recam_cli.core.masks.stability import SIDE, most_stable, spread_sample
 from recam_cli.core.masks.stability_job import HeldSeed, compare_held
+from recam_cli.core.memory import host_budget, refining_bytes
 from recam_cli.core.models.classifier import Classifier
 from recam_cli.core.models.classifier_files import run_classifier
 from recam_cli.core.reporter import Reporter
@@ -86,6 +88,7 @@ class _Trials:
         found: dict[str, np.ndarray] = {}
         job = partial(compare_held, max_pixels=self.settings.max_pixels)
         workers = min(available_cores(), len(held), 8) if self.settings.workers else 0  # 0: no further processes
+        workers = host_budget(self.settings.memory).workers(workers, refining_bytes(SIDE))
         with self.reporter.track(f"Trying {_told(key)}", len(held)) as progress:
 
             def take(one: HeldSeed, ious: np.ndarray) -> None:
@@ -106,6 +109,7 @@ class _Trials:
 
         features = under_autocast(network.backbone, device, precision)
         made: dict[str, HeldSeed] = {}
+        together = Looking.by(features, device, self.settings.memory, "make-seeds").pixels()
         read = read_batches(
             self.samples,
             self.settings.batch_size,
@@ -116,7 +120,9 @@ class _Trials:
         for batch in read:
             work = size_at(*batch.sizes[0], SIDE)
             weight = network.seed_weights(kind)
-            maps = class_maps(features, weight, batch.images, sides=sides, flip=self.settings.flip, work=work)
+            maps = class_maps(
+                features, weight, batch.images, sides=sides, flip=self.settings.flip, work=work, together=together
+            )
             for sample, one in zip(batch.samples, maps, strict=True):
                 chosen = normalised_maps(one, sample.labels).cpu().numpy()
                 made[sample.id] = HeldSeed(sample, Seed(np.array(sample.labels, np.int64), chosen, work))

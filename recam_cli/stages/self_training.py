@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from recam_cli.core.cams.store import Seed, label_of, write_seed
-from recam_cli.core.data.reading import read_batches
+from recam_cli.core.data.reading import PhotoBatch, read_batches
 from recam_cli.core.hardware import choose_device, choose_precision, computed_with
 from recam_cli.core.masks.self_training import JOINED_THRESHOLD
+from recam_cli.core.memory import parts_of
+from recam_cli.core.models.segment_inference import Predicting
 from recam_cli.core.models.segmenters import Segmenter
-from recam_cli.core.models.self_taught import SelfTaught, join
+from recam_cli.core.models.self_taught import SEEN, SelfTaught, join
 from recam_cli.core.runs.commits import Commits
 from recam_cli.core.settings.declare import part_of
 from recam_cli.core.settings.make_masks import SelfTaughtSettings, SplitSettings, VotedSettings
@@ -104,16 +106,24 @@ def _join_all(work: MaskWork, walked: Path, cut: Threshold, segmenter: Segmenter
         read = read_batches(
             todo, _TOGETHER, max_pixels=settings.max_pixels, workers=work.workers, longest=settings.work_side
         )
+        looking = Predicting.by(segmenter, settings.memory, STAGE, scales=(1.0,), side=SEEN, precision=precision)
         with Commits() as commits, work.reporter.track("Joining scores", len(images)) as progress:
             progress.advance(len(images) - len(todo))
             for batch in read:
-                seeds = [own.seed_of(*one) for one in zip(*batch, strict=True)]
-                voted = join(seeds, batch.images, segmenter, cut.value, settings.self_weight, precision)
-                for sample, seed in zip(batch.samples, voted, strict=True):
-                    with commits.item():
-                        write_seed(folder.file(sample.id), seed)
-                progress.advance(len(batch.samples))
+                together = looking.together(len(batch.samples), (batch.images[0].shape[0], batch.images[0].shape[1]))
+                for rows in parts_of(len(batch.samples), together):
+                    part = PhotoBatch(batch.samples[rows], batch.images[rows], batch.sizes[rows])
+                    seeds = [own.seed_of(*one) for one in zip(*part, strict=True)]
+                    voted = join(seeds, part.images, segmenter, cut.value, settings.self_weight, precision)
+                    for sample, seed in zip(part.samples, voted, strict=True):
+                        with commits.item():
+                            write_seed(folder.file(sample.id), seed)
+                    progress.advance(len(part.samples))
         entry.metrics |= {"images": len(images), "made": len(todo)}
-        entry.notes |= {"threshold": JOINED_THRESHOLD, **computed_with(precision)}
+        entry.notes |= {
+            "threshold": JOINED_THRESHOLD,
+            "memory": looking.looking.budget.notes(),
+            **computed_with(precision),
+        }
         entry.outputs[FOLDER] = run.output_of_folder(folder.path, "*.npz")
     return folder.path

@@ -16,6 +16,7 @@ from recam_cli.core.runs.run import result_settings, stage_fingerprint
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.core.training.branch_training import Lesson, Place, train_branch
 from recam_cli.core.training.loader import TrainingImages
+from recam_cli.core.training.parts import TOGETHER_NOTE
 from recam_cli.core.training.snapshot_files import FOLDER as SNAPSHOTS
 from recam_cli.core.training.snapshot_files import Snapshot, SnapshotFolder, changes_of, of_identity
 from recam_cli.core.training.snapshots import Snapshots, identity_of, seconds_of
@@ -77,7 +78,9 @@ def run(work: MaskWork, task: TrainTask[Trained]) -> tuple[Trained, Path]:
             return kind.load(path, device), path
         work.reporter.warn(f"{path} has changed since {name} wrote it: it is trained anew")
     net = on_device(kind.begin(start, settings.seed, **task.facts), device)
-    place = Place(device, choose_precision(settings.precision, device), settings.workers, work.reporter)
+    place = Place(
+        device, choose_precision(settings.precision, device), settings.workers, work.reporter, settings.memory
+    )
     folder = SnapshotFolder(path.parent / SNAPSHOTS)
     identity = identity_of(result_settings(settings, inputs), device, place.precision)
     found = _found(folder, identity, work)
@@ -94,7 +97,7 @@ def run(work: MaskWork, task: TrainTask[Trained]) -> tuple[Trained, Path]:
         last = train_branch(net, _data(work, task), task.lesson, place, partial(run.log, stage=name), snapshots)
         kind.save(path, net, epochs=task.lesson.epochs, images=len(images))
         entry.metrics |= last
-        entry.notes |= computed_with(place.precision)
+        entry.notes |= {TOGETHER_NOTE: snapshots.carry(TOGETHER_NOTE, {}), **computed_with(place.precision)}
         entry.outputs[kind.name] = run.output_of_file(path)
     folder.clear()
     return net.eval(), path

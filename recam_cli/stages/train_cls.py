@@ -26,6 +26,7 @@ from recam_cli.core.runs.stage_facts import MEASURED_NOTE
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.core.settings.train_cls import TrainClsSettings
 from recam_cli.core.training.best import BestEpoch
+from recam_cli.core.training.parts import TOGETHER_NOTE
 from recam_cli.core.training.snapshot_files import FOLDER as SNAPSHOTS
 from recam_cli.core.training.snapshot_files import SnapshotFolder, require_snapshot
 from recam_cli.core.training.snapshots import Snapshots, identity_of, seconds_of
@@ -94,6 +95,8 @@ def run(
     settings = _settled(settings, images, reporter)
     weights = find_weights(settings.backbone, settings.weights, reporter=reporter)
     classifier = _build(settings, weights, len(images.classes), device)
+    head = head_of(settings.backbone, weights.state)
+    weights = replace(weights, state=None)  # a second network would stay in memory
     run = _open_run(settings, path)
     inputs = {"data": images.fingerprint(), "weights": weights.identity}
     measured_on = {"split": held_out.split, "data": held_out.fingerprint()} if held_out is not None else {}
@@ -123,11 +126,11 @@ def run(
             **computed_with(precision),
         }
         best = BestEpoch(folder, snapshots.carried, classifier, reporter)
-        head = head_of(settings.backbone, weights.state)
         training = Training(
             settings, run, reporter, images, classifier, device, precision, snapshots, best, held_out, head
         )
         train_phases(training, entry)
+        entry.notes[TOGETHER_NOTE] = snapshots.carry(TOGETHER_NOTE, {})
     folder.clear()
     for line in unlearned_lines(entry.metrics.get(LEARNED, {})):
         reporter.warn(line)

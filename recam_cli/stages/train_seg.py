@@ -16,8 +16,9 @@ from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.errors import DataError, RunError
 from recam_cli.core.hardware import choose_device, choose_precision, computed_with, prepare_process
 from recam_cli.core.masks.crf import check_backend
+from recam_cli.core.memory import parts_of
 from recam_cli.core.models.checkpoint import read_about, read_state
-from recam_cli.core.models.segment_inference import predict_masks
+from recam_cli.core.models.segment_inference import Predicting, predict_masks
 from recam_cli.core.models.segmenter_files import FOLDER, load_segmenter, on_device, save_segmenter
 from recam_cli.core.models.segmenter_start import Start, find_start, resolve_backbone, start_backbone
 from recam_cli.core.models.segmenters import build_segmenter
@@ -361,22 +362,28 @@ def _predict(job: _Job, entry: StageEntry, *, anew: bool) -> tuple[int, int]:
         workers=settings.workers,
         longest=settings.work_side,
     )
+    looks: dict[str, Any] = {
+        "scales": settings.eval_scales,
+        "side": settings.predict_side,
+        "precision": job.precision,
+    }
+    predicting = Predicting.by(segmenter, settings.memory, "prediction", **looks)
     with Commits() as commits, job.reporter.track(f"Predicting {held_out.split}", len(todo)) as progress:
         for batch in read:
-            masks = predict_masks(
-                segmenter,
-                batch.images,
-                scales=settings.eval_scales,
-                side=settings.predict_side,
-                flip=settings.flip,
-                crf=settings.crf,
-                precision=job.precision,
-                sizes=batch.sizes,
-                names=[sample.id for sample in batch.samples],
-            )
-            for sample, mask in zip(batch.samples, masks, strict=True):
-                with commits.item():
-                    write_mask(folder.file(sample.id), mask)
-            progress.advance(len(masks))
+            size = (batch.images[0].shape[0], batch.images[0].shape[1])
+            for part in parts_of(len(batch.images), predicting.together(len(batch.images), size)):
+                masks = predict_masks(
+                    segmenter,
+                    batch.images[part],
+                    flip=settings.flip,
+                    crf=settings.crf,
+                    sizes=batch.sizes[part],
+                    names=[sample.id for sample in batch.samples[part]],
+                    **looks,
+                )
+                for sample, mask in zip(batch.samples[part], masks, strict=True):
+                    with commits.item():
+                        write_mask(folder.file(sample.id), mask)
+                progress.advance(len(masks))
     entry.outputs[PREDICTIONS] = job.run.output_of_folder(folder.path, "*.png")
     return len(todo), len(held_out) - len(todo)

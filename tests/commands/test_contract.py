@@ -15,6 +15,7 @@ from recam_cli import __version__
 from recam_cli.commands import COMMANDS
 from tests.helpers.command_line import recam
 from tests.helpers.tiny_data import make_custom
+from tests.helpers.tiny_run import record_classifier
 
 NAMES = list(COMMANDS)
 
@@ -237,3 +238,13 @@ def test_paths_that_no_system_takes_are_told_in_one_line(tmp_path, arguments, co
     outcome = recam(*arguments, cwd=tmp_path)
     assert "unexpected" not in outcome.err and "aaa" in outcome.err.replace("a/", "a")
     assert outcome.code == code, outcome.err
+
+
+@pytest.mark.parametrize("command", ["run", "train-cls", "make-seeds", "make-masks", "train-seg", "predict"])
+def test_memory_that_is_no_size_is_a_usage_error(command, tmp_path):
+    make_custom(tmp_path / "photos", 2)
+    record_classifier(tmp_path / "runs" / "a")
+    places = {"run": [tmp_path / "photos"], "predict": [tmp_path / "photos"]}.get(command, [])
+    outcome = recam(command, *places, "--memory", "3XB", cwd=tmp_path)
+    assert outcome.code == 2
+    assert outcome.err.strip() == "recam: --memory: '3XB' is no size. Say auto, or a size such as 3GB, 1.5GiB or 800MB"

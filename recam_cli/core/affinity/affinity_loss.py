@@ -26,19 +26,20 @@ RADIUS = 5
 """Published: pairs nearer than 5 cells."""
 
 
-def affinity_loss(features: Tensor, labels: Tensor, *, radius: int = RADIUS) -> PairLoss:
+def affinity_loss(features: Tensor, labels: Tensor, *, radius: int = RADIUS, of: Tensor | None = None) -> PairLoss:
     """Return the loss of features.
 
     Args:
         features: (B, C, h, w).
         labels: confident labels on the same grid, integer (B, h, w), 255 undecided.
         radius: of the pairs.
+        of: as of `pair_loss`.
     """
     height, width = features.shape[2:]
     pairs = label_pairs(labels, grid_pairs(height, width, radius).to(features.device))
     distances: Tensor = _Distances.apply(features.float(), fitting_radius(height, width, radius))  # type: ignore[no-untyped-call]
     return pair_loss(
-        -torch.log(torch.exp(-distances) + EPSILON), -torch.log(1 + EPSILON - torch.exp(-distances)), pairs
+        -torch.log(torch.exp(-distances) + EPSILON), -torch.log(1 + EPSILON - torch.exp(-distances)), pairs, of
     )
 
 

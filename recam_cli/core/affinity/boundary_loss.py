@@ -18,19 +18,20 @@ RADIUS = 10
 """Published: pairs nearer than 10 cells."""
 
 
-def boundary_loss(logits: Tensor, labels: Tensor, *, radius: int = RADIUS) -> PairLoss:
+def boundary_loss(logits: Tensor, labels: Tensor, *, radius: int = RADIUS, of: Tensor | None = None) -> PairLoss:
     """Return the loss of boundary logits.
 
     Args:
         logits: (B, h, w).
         labels: confident labels on the same grid, integer (B, h, w), 255 undecided.
         radius: of the pairs.
+        of: as of `pair_loss`.
     """
     grid = grid_pairs(logits.shape[1], logits.shape[2], radius).to(logits.device)
     highest: Tensor = _PathMaximum.apply(torch.sigmoid(logits.float()).flatten(1), grid)  # type: ignore[no-untyped-call]
     alike = -torch.log(1 - highest + EPSILON)
     parted = -torch.log(highest + EPSILON)
-    return pair_loss(alike, parted, label_pairs(labels, grid))
+    return pair_loss(alike, parted, label_pairs(labels, grid), of)
 
 
 class _PathMaximum(torch.autograd.Function):

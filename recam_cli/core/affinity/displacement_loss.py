@@ -19,13 +19,16 @@ from recam_cli.core.affinity.boundary_loss import RADIUS
 from recam_cli.core.affinity.label_pairs import Grid, grid_pairs, label_pairs
 
 
-def displacement_loss(field: Tensor, labels: Tensor, *, radius: int = RADIUS) -> dict[str, Tensor]:
+def displacement_loss(
+    field: Tensor, labels: Tensor, *, radius: int = RADIUS, of: Tensor | None = None
+) -> dict[str, Tensor]:
     """Return the loss of a displacement field and its parts.
 
     Args:
         field: (B, 2, h, w), (dy, dx) in cells.
         labels: confident labels on the same grid, integer (B, h, w), 255 undecided.
         radius: of the pairs.
+        of: as of `label_pairs.pair_loss`.
 
     Returns:
         "displacement", what is minimised, half the sum of the means "displacement_same" (|D(x_i) - D(x_j) - (x_j -
@@ -33,7 +36,7 @@ def displacement_loss(field: Tensor, labels: Tensor, *, radius: int = RADIUS) ->
         coordinates; a kind of pair that does not occur counts 0.
     """
     grid = grid_pairs(labels.shape[1], labels.shape[2], radius).to(field.device)
-    means: Tensor = _PairDifferences.apply(field.float().flatten(2), labels, grid)  # type: ignore[no-untyped-call]
+    means: Tensor = _PairDifferences.apply(field.float().flatten(2), labels, grid, of)  # type: ignore[no-untyped-call]
     same, background = means.unbind()
     return {
         "displacement": (same + background) / 2,
@@ -50,7 +53,7 @@ class _PairDifferences(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, field: Tensor, labels: Tensor, grid: Grid) -> Tensor:
+    def forward(ctx: Any, field: Tensor, labels: Tensor, grid: Grid, of: Tensor | None) -> Tensor:
         """Return the means, keeping their gradients (2, B, 2, h·w)."""
         sums, counts = field.new_zeros(2), field.new_zeros(2)
         slopes = field.new_zeros(2, *field.shape)
@@ -67,13 +70,15 @@ class _PairDifferences(torch.autograd.Function):
                 counts[kind] += chosen.sum()
                 slope = error.sign().mul_(weight)
                 slopes[kind].index_add_(2, grid.first, slope).index_add_(2, grid.first + step, slope, alpha=-1)
-        counts.clamp_(min=1)
+        if of is not None:
+            counts = of[[1, 0]].to(counts)  # pairs of one class, then of the background
+        counts = counts.clamp(min=1)
         ctx.save_for_backward(slopes.div_(2 * counts[:, None, None, None]))
         return sums / counts
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         """Return the gradient of the field."""
         (slopes,) = ctx.saved_tensors
-        return (slopes * gradient[:, None, None, None]).sum(0), None, None
+        return (slopes * gradient[:, None, None, None]).sum(0), None, None, None

@@ -89,18 +89,26 @@ class PairLoss(NamedTuple):
         return {"background": self.background, "same": self.same, "different": self.different}
 
 
-def pair_loss(alike: Tensor, parted: Tensor, pairs: Pairs) -> PairLoss:
+def pair_counts(labels: Tensor, radius: int) -> Tensor:
+    """Return how many pairs of each kind labels (B, h, w) have, (3,), in the order of `Pairs`."""
+    grid = grid_pairs(labels.shape[1], labels.shape[2], radius).to(labels.device)
+    return torch.stack([kind.sum() for kind in label_pairs(labels, grid)])
+
+
+def pair_loss(alike: Tensor, parted: Tensor, pairs: Pairs, of: Tensor | None = None) -> PairLoss:
     """Return the loss over all pairs.
 
     Args:
         alike: (B, O, S), -log a, what a pair costs that should be alike.
         parted: (B, O, S), -log(1 - a), what it costs where it should not.
         pairs: which is which.
+        of: `pair_counts` of the batch that these are a part of: the parts' losses then add up to that batch's.
     """
-    background, same = _mean(alike, pairs.background), _mean(alike, pairs.same)
-    different = _mean(parted, pairs.different)
+    counts = list(of) if of is not None else [kind.sum() for kind in pairs]
+    background = _mean(alike, pairs.background, counts[0])
+    same, different = _mean(alike, pairs.same, counts[1]), _mean(parted, pairs.different, counts[2])
     return PairLoss((background / 2 + same / 2 + different) / 2, background, same, different)
 
 
-def _mean(values: Tensor, chosen: Tensor) -> Tensor:
-    return (values * chosen).sum() / chosen.sum().clamp(min=1)
+def _mean(values: Tensor, chosen: Tensor, count: Tensor) -> Tensor:
+    return (values * chosen).sum() / count.clamp(min=1)

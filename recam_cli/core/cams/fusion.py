@@ -18,10 +18,9 @@ from recam_cli.core.cams.reactivation import spatial_normalised
 from recam_cli.core.cams.store import STRIDE
 from recam_cli.core.data.sizes import Size, size_at
 from recam_cli.core.data.transforms import resized, to_tensor
+from recam_cli.core.memory import parts_of
 
 SCALES = (1.0, 0.5, 1.5, 2.0)
-MOST_PIXELS = 1 << 19
-"""Of a batch that is brought to a longer side in pixels: more are seen in parts, so that memory keeps its bounds."""
 
 
 @torch.inference_mode()
@@ -35,6 +34,7 @@ def class_maps(
     flip: bool = True,
     stride: int = STRIDE,
     work: Size | None = None,
+    together: int | None = None,
 ) -> Tensor:
     """Return summed, unnormalised class maps of photographs of one size.
 
@@ -51,34 +51,55 @@ def class_maps(
         flip: whether to add the mirrored image's maps.
         stride: the result has ceil(H / stride) × ceil(W / stride) cells.
         work: (H, W) that the result's grid spans, if not the photograph's.
+        together: pixels that are seen together, of several photographs or of one and its mirror image, as far as one
+            view has no more; None: all at one size.
 
     Returns:
         float32 (B, K, h, w), not normalised, on `weight`'s device.
     """
     height, width = images[0].shape[:2]
     cells = tuple(-(-length // stride) for length in work or (height, width))
-    sizes = [size_at(height, width, side) for side in sides if side]
-    sizes = sizes or [(max(1, round(height * scale)), max(1, round(width * scale))) for scale in scales]
+    sizes = sizes_seen((height, width), scales=scales, sides=sides)
     total = torch.zeros(len(images), len(weight), *cells, device=weight.device)
     for size in sizes:
-        together = max(1, MOST_PIXELS // (size[0] * size[1])) if any(sides) else len(images)
-        for start in range(0, len(images), together):
-            part = slice(start, start + together)
-            scores = _scores(features, weight, images[part], size, flip=flip)
+        views = len(images) * (1 + flip) if together is None else max(1, together // (size[0] * size[1]))
+        for part in parts_of(len(images), max(1, views // (1 + flip))):
+            scores = _scores(features, weight, images[part], size, flip=flip, apart=views < 1 + flip)
             total[part] += F.interpolate(scores, size=cells, mode="bilinear", align_corners=False)
     return total
 
 
+def sizes_seen(photograph: Size, *, scales: Sequence[float] = SCALES, sides: Sequence[int] = ()) -> list[Size]:
+    """Return the sizes that a photograph (H, W) is brought to; `scales` and `sides` as of `class_maps`."""
+    height, width = photograph
+    sizes = [size_at(height, width, side) for side in sides if side]
+    return sizes or [(max(1, round(height * scale)), max(1, round(width * scale))) for scale in scales]
+
+
 def _scores(
-    features: Callable[[Tensor], Tensor], weight: Tensor, images: Sequence[np.ndarray], size: Size, *, flip: bool
+    features: Callable[[Tensor], Tensor],
+    weight: Tensor,
+    images: Sequence[np.ndarray],
+    size: Size,
+    *,
+    flip: bool,
+    apart: bool,
 ) -> Tensor:
-    """Return the ReLU'd scores (B, K, h, w) of photographs brought to `size`, their mirror images' added."""
+    """Return the ReLU'd scores (B, K, h, w) of photographs brought to `size`, their mirror images' added.
+
+    These are seen one after the other where `apart`.
+    """
     batch = torch.stack([to_tensor(resized(image, size)) for image in images]).to(weight.device)
-    views = torch.cat([batch, batch.flip(3)]) if flip else batch
+    if flip and apart:
+        return _seen(features, weight, batch) + _seen(features, weight, batch.flip(3)).flip(3)
+    scores = _seen(features, weight, torch.cat([batch, batch.flip(3)]) if flip else batch)
+    return scores[: len(images)] + scores[len(images) :].flip(3) if flip else scores
+
+
+def _seen(features: Callable[[Tensor], Tensor], weight: Tensor, views: Tensor) -> Tensor:
     if views.device.type == "cpu":
         views = views.contiguous(memory_format=torch.channels_last)
-    scores = F.relu(torch.einsum("bchw,kc->bkhw", features(views).float(), weight.float()))
-    return scores[: len(images)] + scores[len(images) :].flip(3) if flip else scores
+    return F.relu(torch.einsum("bchw,kc->bkhw", features(views).float(), weight.float()))
 
 
 def normalised_maps(maps: Tensor, classes: Sequence[int]) -> Tensor:

@@ -97,7 +97,11 @@ class _MaskedPooling(torch.autograd.Function):
 
 
 def reactivation_loss(
-    reactivated: Reactivated, fc2_weight: Tensor, batch_size: int, kind: ReactivationLoss = "sce"
+    reactivated: Reactivated,
+    fc2_weight: Tensor,
+    batch_size: int,
+    kind: ReactivationLoss = "sce",
+    pairs: Tensor | None = None,
 ) -> Tensor:
     """Return the loss of FC2 on re-activated features.
 
@@ -109,6 +113,8 @@ def reactivation_loss(
             an image's pairs, then over B, so that every image weighs the same. For the ablation, "ce" is the same
             cross-entropy averaged over all pairs instead (an image weighs by its number of classes), and "bce" the
             multi-label soft margin loss with the one-hot target.
+        pairs: of the batch that these images are a part of, whose size is `batch_size`, the number of pairs: the
+            parts' losses then add up to that batch's.
 
     Returns:
         A scalar; zero, but still part of the graph, when no image of the batch has a label.
@@ -122,6 +128,6 @@ def reactivation_loss(
     else:
         per_pair = F.cross_entropy(logits, reactivated.classes, reduction="none")
     if kind == "ce":
-        return per_pair.mean()
+        return per_pair.mean() if pairs is None else per_pair.sum() / pairs
     counts = torch.bincount(reactivated.images, minlength=batch_size)
     return (per_pair / counts[reactivated.images]).sum() / batch_size

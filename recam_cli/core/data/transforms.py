@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from recam_cli.core.data.samples import IGNORE
-from recam_cli.core.data.sizes import size_at
+from recam_cli.core.data.sizes import Size, size_at
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -132,6 +132,13 @@ def _jittered(image: np.ndarray, amount: float, rng: np.random.Generator) -> np.
     return np.asarray(np.clip(pixels, 0, 255), dtype=np.uint8)
 
 
+def enlarged_size(size: Size, scale: float, *, side: int = 0) -> Size:
+    """Return the size that `enlarged` brings photographs of `size` to."""
+    if side:
+        return size_at(size[0], size[1], side)
+    return max(1, round(scale * size[0])), max(1, round(scale * size[1]))
+
+
 def enlarged(images: Sequence[np.ndarray], scale: float, device: torch.device, *, side: int = 0) -> Tensor:
     """Return photographs of one size, uint8 (H, W, 3), as normalised (B, 3, scale·H, scale·W), 1 pixel at least.
 
@@ -143,8 +150,7 @@ def enlarged(images: Sequence[np.ndarray], scale: float, device: torch.device, *
         device: where the result lies.
         side: instead of `scale`, their longer side in pixels; 0: `scale` counts.
     """
-    height, width = images[0].shape[:2]
-    size = size_at(height, width, side) if side else (max(1, round(scale * height)), max(1, round(scale * width)))
+    size = enlarged_size((images[0].shape[0], images[0].shape[1]), scale, side=side)
     pixels = torch.stack([to_tensor(resized(image, size)) for image in images])
     pixels = pixels.to(device)
     return pixels if device.type == "mps" else pixels.contiguous(memory_format=torch.channels_last)

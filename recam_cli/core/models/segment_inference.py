@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,7 +14,8 @@ from recam_cli.core.data.samples import BACKGROUND
 from recam_cli.core.data.sizes import Size, size_at
 from recam_cli.core.data.transforms import resized, to_tensor
 from recam_cli.core.errors import NotFiniteError, UsageError
-from recam_cli.core.hardware import autocast
+from recam_cli.core.footprint import Looking
+from recam_cli.core.hardware import autocast, under_autocast
 from recam_cli.core.masks.crf import DEEPLAB, CrfParameters, DenseCrf
 from recam_cli.core.masks.unary import soft_unary
 from recam_cli.core.models.segmenters import Segmenter
@@ -21,6 +23,9 @@ from recam_cli.core.models.upscale import upscaled_mask
 
 CRF_FLOOR = 0.05
 """Mask values that nowhere reach this probability stay out of the CRF, whose time grows with their number."""
+
+_MAPS = 4
+"""Maps of a photograph's size that live at once for each value: the sum, a view's logits, their copy, their shares."""
 
 
 @torch.inference_mode()
@@ -77,7 +82,7 @@ def predict_probabilities(
             grown = F.interpolate(logits, size=answered, mode="bilinear", align_corners=False)
             total += grown.contiguous().softmax(dim=1)
     _require_finite(finite, names)
-    return total / (len(scales) * (2 if flip else 1))
+    return total.div_(len(scales) * (2 if flip else 1))
 
 
 def _require_finite(finite: Tensor, names: Sequence[str] | None) -> None:
@@ -155,6 +160,38 @@ def predict_masks(
         refined = refine_probabilities(image, shares, name=name) if crf else shares
         masks.append(upscaled_mask(refined, size))
     return masks
+
+
+@dataclass(frozen=True)
+class Predicting:
+    """How many photographs a segmenter segments together.
+
+    Attributes:
+        looking: what its network may look at.
+        values: K + 1.
+        scales, side: as of `predict_probabilities`.
+    """
+
+    looking: Looking
+    values: int
+    scales: Sequence[float] = (1.0,)
+    side: int = 0
+
+    @classmethod
+    def by(
+        cls, segmenter: Segmenter, memory: str, what: str, *, scales: Sequence[float], side: int, precision: str
+    ) -> Predicting:
+        """Return what `memory`, as of `--memory`, allows a segmenter on its device; `what` is done, for messages."""
+        device = next(segmenter.parameters()).device
+        look = under_autocast(segmenter.eval().logits, device, precision)
+        remedy = "use a smaller size or --eval-scales"
+        return cls(Looking.by(look, device, memory, what, remedy), segmenter.num_values, scales, side)
+
+    def together(self, count: int, size: Size) -> int:
+        """Return how many of `count` photographs of `size` (H, W) are segmented together; errors as of `Looking`."""
+        base = size_at(*size, self.side) if self.side else size
+        seen = max(self.scales) ** 2 * base[0] * base[1]
+        return self.looking.together(count, seen, _MAPS * 4.0 * self.values * size[0] * size[1])
 
 
 def predict_image(

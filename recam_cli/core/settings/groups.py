@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from recam_cli.core.data.limits import MAX_PIXELS
+from recam_cli.core.memory import AUTO, check_size
 from recam_cli.core.settings.declare import setting
 
 DATA = "Data"
@@ -74,6 +75,16 @@ class DeviceSettings:
         "Give the same bits each time on a GPU, too, at some cost in time; on a CPU they always are the same.",
         panel=HARDWARE,
     )
+
+
+MEMORY_HELP = "Memory to keep within, as 3GB or 800MB (a GPU's, where batches lie there); auto: by what is free."
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemorySettings:
+    """What batches and worker processes may take (`core/memory.py`); results differ by rounding alone."""
+
+    memory: str = setting(AUTO, MEMORY_HELP, panel=HARDWARE, check=check_size)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from recam_cli.core.settings.groups import (
     DataSettings,
     DeviceSettings,
     HardwareSettings,
+    MemorySettings,
     SeedSettings,
     SnapshotSettings,
     WorkSettings,
@@ -85,7 +86,9 @@ class ConfidentLabelsSettings(SplitSettings, CrfBackendSettings, ConfidentSettin
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainIrnSettings(SnapshotSettings, SplitSettings, BoundarySettings, HardwareSettings, SeedSettings):
+class TrainIrnSettings(
+    SnapshotSettings, SplitSettings, BoundarySettings, HardwareSettings, MemorySettings, SeedSettings
+):
     """All that the boundary network depends on, apart from its labels."""
 
 
@@ -100,22 +103,26 @@ class PsaLabelsSettings(SplitSettings, CrfBackendSettings, AlphaSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainPsaSettings(SnapshotSettings, SplitSettings, AffinitySettings, HardwareSettings, SeedSettings):
+class TrainPsaSettings(
+    SnapshotSettings, SplitSettings, AffinitySettings, HardwareSettings, MemorySettings, SeedSettings
+):
     """All that the affinity network depends on, apart from its labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandomWalkSettings(SplitSettings, WalkSettings, HardwareSettings):
+class RandomWalkSettings(SplitSettings, WalkSettings, HardwareSettings, MemorySettings):
     """All that walked seeds depend on, apart from seeds, the network that guides them and what goes with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelfTaughtSettings(SnapshotSettings, SplitSettings, SelfTrainingSettings, HardwareSettings, SeedSettings):
+class SelfTaughtSettings(
+    SnapshotSettings, SplitSettings, SelfTrainingSettings, MemorySettings, HardwareSettings, SeedSettings
+):
     """All that the segmenter of self-training depends on, apart from the masks it learns."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class VotedSettings(SplitSettings, VoteSettings, HardwareSettings):
+class VotedSettings(SplitSettings, VoteSettings, MemorySettings, HardwareSettings):
     """All that joined seeds depend on, apart from walked seeds and that segmenter."""
 
 
@@ -153,6 +160,7 @@ class MasksSettings(
     SeedSettings,
     DeviceSettings,
     VoteSettings,
+    MemorySettings,
     WalkCutSettings,
     WalkSettings,
     BoundarySettings,
@@ -180,6 +188,7 @@ class PsaMasksSettings(
     SeedSettings,
     DeviceSettings,
     VoteSettings,
+    MemorySettings,
     BackgroundWalkSettings,
     AffinitySettings,
     AlphaSettings,

@@ -6,13 +6,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recam_cli.core.settings.declare import setting
-from recam_cli.core.settings.groups import DATA, HARDWARE, MODEL, OUTPUT, DataSettings, HardwareSettings, WorkSettings
+from recam_cli.core.settings.groups import (
+    DATA,
+    HARDWARE,
+    MODEL,
+    OUTPUT,
+    DataSettings,
+    HardwareSettings,
+    MemorySettings,
+    WorkSettings,
+)
 
 Method = Literal["run", "cam", "recam"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MakeSeedsSettings(WorkSettings, DataSettings, HardwareSettings):
+class MakeSeedsSettings(WorkSettings, DataSettings, HardwareSettings, MemorySettings):
     """Multi-scale class maps of the labelled classes."""
 
     split: str = setting("train", "Split to make seeds of.", panel=DATA)

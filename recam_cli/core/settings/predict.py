@@ -8,11 +8,11 @@ from typing import Literal
 
 from recam_cli.core.data.limits import MAX_PIXELS
 from recam_cli.core.settings.declare import setting
-from recam_cli.core.settings.groups import DATA, MODEL, OUTPUT, HardwareSettings
+from recam_cli.core.settings.groups import DATA, MODEL, OUTPUT, HardwareSettings, MemorySettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictSettings(HardwareSettings):
+class PredictSettings(HardwareSettings, MemorySettings):
     """Which photographs the run's segmenter looks at, how, and where the masks go."""
 
     recursive: bool = setting(

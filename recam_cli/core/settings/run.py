@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from recam_cli.core.memory import check_size
 from recam_cli.core.settings.backbone_names import OR_TIMM, check_backbone
 from recam_cli.core.settings.check_data import CheckDataSettings
 from recam_cli.core.settings.declare import setting, settings_of
-from recam_cli.core.settings.groups import DATA, HARDWARE, MODEL, SCHEDULE, DatasetName
+from recam_cli.core.settings.groups import DATA, HARDWARE, MEMORY_HELP, MODEL, SCHEDULE, DatasetName
 from recam_cli.core.settings.make_masks import MakeMasksSettings
 from recam_cli.core.settings.make_seeds import MakeSeedsSettings
 from recam_cli.core.settings.presets import preset_values
@@ -60,6 +61,7 @@ class RunSettings:
     workers: int | None = setting(
         None, "Processes that read photographs or refine masks.", panel=HARDWARE, minimum=0, maximum=256
     )
+    memory: str | None = setting(None, MEMORY_HELP, panel=HARDWARE, check=check_size)
 
 
 def stages_until(until: str) -> tuple[str, ...]:

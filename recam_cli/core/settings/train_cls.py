@@ -14,6 +14,7 @@ from recam_cli.core.settings.groups import (
     DataSettings,
     DownloadSettings,
     HardwareSettings,
+    MemorySettings,
     ResumeSettings,
     SeedSettings,
     WorkSettings,
@@ -26,7 +27,9 @@ MOST_EPOCHS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainClsSettings(ResumeSettings, WorkSettings, DataSettings, DownloadSettings, HardwareSettings, SeedSettings):
+class TrainClsSettings(
+    ResumeSettings, WorkSettings, DataSettings, DownloadSettings, HardwareSettings, MemorySettings, SeedSettings
+):
     """The classifier: a probe of the backbone's features, BCE with FC1 (phase 1), BCE + λ·SCE with FC2 (phase 2)."""
 
     split: str = setting("train", "Split to train on.", panel=DATA)

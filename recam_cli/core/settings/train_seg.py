@@ -18,6 +18,7 @@ from recam_cli.core.settings.groups import (
     DatasetName,
     DataSettings,
     HardwareSettings,
+    MemorySettings,
     ResumeSettings,
     SeedSettings,
     WorkSettings,
@@ -25,7 +26,7 @@ from recam_cli.core.settings.groups import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSegSettings(ResumeSettings, WorkSettings, HardwareSettings, SeedSettings):
+class TrainSegSettings(ResumeSettings, WorkSettings, HardwareSettings, MemorySettings, SeedSettings):
     """A segmentation network, trained on pseudo masks or, for reference, on the true ones."""
 
     dataset: DatasetName = setting("voc", "The kind of data set.", panel=DATA)

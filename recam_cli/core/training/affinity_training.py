@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from recam_cli.core.affinity.affinity_loss import affinity_loss
+from recam_cli.core.affinity.affinity_loss import RADIUS, affinity_loss
+from recam_cli.core.affinity.label_pairs import pair_counts
 from recam_cli.core.data.transforms import Augmentation
 from recam_cli.core.models.affinity_net import AffinityNet
 from recam_cli.core.settings.psa import AffinitySettings
@@ -50,9 +51,13 @@ class AffinityLesson(Lesson[AffinityNet]):
         """Return the branch; the backbone is frozen."""
         return [ParameterGroup((*net.reduce.parameters(), *net.fuse.parameters()), self.rate, _WEIGHT_DECAY)]
 
-    def losses(self, net: AffinityNet, images: Tensor, masks: Tensor) -> Losses:
+    def losses(self, net: AffinityNet, images: Tensor, masks: Tensor, of: Tensor | None = None) -> Losses:
         """Return the affinity loss and its three means."""
         features = net(images)
         with torch.autocast(features.device.type, enabled=False):
-            loss = affinity_loss(features, labels_on(masks, features.shape[2:]))
+            loss = affinity_loss(features, labels_on(masks, features.shape[2:]), of=of)
         return Losses(loss.total, loss.means())
+
+    def counts(self, net: AffinityNet, masks: Tensor) -> Tensor:
+        """Return the numbers of pairs of each kind."""
+        return pair_counts(labels_on(masks, net.grid_size(*masks.shape[1:])), RADIUS)

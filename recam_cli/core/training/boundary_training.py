@@ -12,10 +12,13 @@ from torch import Tensor
 
 from recam_cli.core.affinity.boundary_loss import boundary_loss
 from recam_cli.core.affinity.displacement_loss import displacement_loss
+from recam_cli.core.affinity.label_pairs import pair_counts
 from recam_cli.core.data.reading import read_batches
-from recam_cli.core.data.transforms import Augmentation, enlarged
+from recam_cli.core.data.transforms import Augmentation, enlarged, enlarged_size
 from recam_cli.core.errors import UsageError
-from recam_cli.core.hardware import autocast
+from recam_cli.core.footprint import Looking
+from recam_cli.core.hardware import under_autocast
+from recam_cli.core.memory import parts_of
 from recam_cli.core.models.irnet import BoundaryNet
 from recam_cli.core.settings.irn import BoundarySettings
 from recam_cli.core.training.branch_training import Lesson, Place, labels_on
@@ -71,17 +74,21 @@ class BoundaryLesson(Lesson[BoundaryNet]):
             groups.append(ParameterGroup(net.displacement.parameters(), self.displacement_rate, self.weight_decay))
         return groups
 
-    def losses(self, net: BoundaryNet, images: Tensor, masks: Tensor) -> Losses:
+    def losses(self, net: BoundaryNet, images: Tensor, masks: Tensor, of: Tensor | None = None) -> Losses:
         """Return the boundary loss, the displacement loss on top where there is a branch, and their means."""
         logits, field = (net(images), None) if net.displacement is None else net.with_field(images)
         labels = labels_on(masks, logits.shape[1:])
         with torch.autocast(logits.device.type, enabled=False):
-            loss = boundary_loss(logits, labels, radius=self.radius)
+            loss = boundary_loss(logits, labels, radius=self.radius, of=of)
             total, parts = loss.total, loss.means()
             if field is not None:
-                parts |= displacement_loss(field, labels, radius=self.radius)
+                parts |= displacement_loss(field, labels, radius=self.radius, of=of)
                 total = total + parts.pop("displacement")
         return Losses(total, parts)
+
+    def counts(self, net: BoundaryNet, masks: Tensor) -> Tensor:
+        """Return the numbers of pairs of each kind."""
+        return pair_counts(labels_on(masks, net.grid_size(*masks.shape[1:])), self.radius)
 
     @torch.inference_mode()
     def finish(self, net: BoundaryNet, data: TrainingImages, place: Place) -> None:
@@ -90,15 +97,17 @@ class BoundaryLesson(Lesson[BoundaryNet]):
             return
         net.displacement.mean.zero_()
         total = torch.zeros(2, dtype=torch.float64)
+        look = under_autocast(lambda images: net.with_field(images)[1], place.device, place.precision)
+        looking = Looking.by(look, place.device, place.memory, "the mean displacement", "use a smaller --irn-side")
         batches = read_batches(
             data.samples, _MEAN_BATCH, max_pixels=data.max_pixels, workers=place.workers, longest=data.longest
         )
         scale, side = self.augmentation.mean
         with place.reporter.track("Mean displacement", len(data)) as progress:
             for batch in batches:
-                images = enlarged(batch.images, scale, place.device, side=side)
-                with autocast(place.device, place.precision):
-                    field = net.with_field(images)[1]
-                total += field.mean(dim=(2, 3)).sum(dim=0).cpu().double()
+                rows, columns = enlarged_size((batch.images[0].shape[0], batch.images[0].shape[1]), scale, side=side)
+                for part in parts_of(len(batch.images), looking.together(len(batch.images), rows * columns)):
+                    field = look(enlarged(batch.images[part], scale, place.device, side=side))
+                    total += field.mean(dim=(2, 3)).sum(dim=0).cpu().double()
                 progress.advance(len(batch.samples))
         net.displacement.mean.copy_(total / len(data))

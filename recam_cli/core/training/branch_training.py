@@ -12,10 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from recam_cli.core.data.transforms import Augmentation
+from recam_cli.core.memory import AUTO
 from recam_cli.core.models.branch_files import Trained
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.training.loader import TrainingImages
 from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, sgd
+from recam_cli.core.training.parts import Splitting
 from recam_cli.core.training.schedule import poly
 from recam_cli.core.training.snapshots import Snapshots
 
@@ -29,12 +31,14 @@ class Place:
         precision: "fp32" or "bf16".
         workers: processes that read images.
         reporter: receives progress.
+        memory: what it may take, as of `--memory`.
     """
 
     device: torch.device
     precision: str
     workers: int
     reporter: Reporter
+    memory: str = AUTO
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,15 @@ class Lesson(ABC, Generic[Trained]):
         """Return what learns, and how fast."""
 
     @abstractmethod
-    def losses(self, net: Trained, images: Tensor, masks: Tensor) -> Losses:
-        """Return the losses of normalised images (B, 3, H, W) with confident labels (B, H, W); runs under autocast."""
+    def losses(self, net: Trained, images: Tensor, masks: Tensor, of: Tensor | None = None) -> Losses:
+        """Return the losses of normalised images (B, 3, H, W) with confident labels (B, H, W); runs under autocast.
+
+        `of` is the sum of `counts` over the batch that they are a part of; None: they are all of it.
+        """
+
+    @abstractmethod
+    def counts(self, net: Trained, masks: Tensor) -> Tensor:
+        """Return what the losses' means are taken over, (n,), of confident labels (B, H, W)."""
 
     def schedule(self, step: int, total: int) -> float:
         """Return the factor of the rates at a step of `total`."""
@@ -112,6 +123,7 @@ def train_branch(
         reporter=place.reporter,
         log=log,
         snapshots=snapshots,
-    ).run(lambda batch: lesson.losses(net, batch.images, batch.masks), lambda epoch: {})
+        splitting=Splitting(net, place.memory, lambda batch: lesson.counts(net, batch.masks)),
+    ).run(lambda batch: lesson.losses(net, batch.images, batch.masks, batch.of), lambda epoch: {})
     lesson.finish(net, data, place)
     return means

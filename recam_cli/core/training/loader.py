@@ -33,12 +33,20 @@ class Item(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Stacked items: images (B, 3, h, w), labels (B, K), masks (B, h, w) int64 or (B, 0), indices (B,)."""
+    """Stacked items: images (B, 3, h, w), labels (B, K), masks (B, h, w) int64 or (B, 0), indices (B,).
+
+    A part of a larger batch has `of`, (n,): what the loss's means are taken over in the whole batch (`Loop.counts`).
+    """
 
     images: Tensor
     labels: Tensor
     masks: Tensor
     indices: Tensor
+    of: Tensor | None = None
+
+    def part(self, rows: slice, of: Tensor | None) -> Batch:
+        """Return some of the items, as a part of a batch."""
+        return Batch(self.images[rows], self.labels[rows], self.masks[rows], self.indices[rows], of)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from recam_cli.core.training.loader import (
     load_batches,
 )
 from recam_cli.core.training.not_finite import Fault, StepGuard, facts_of, fault_of_losses, tensors_of
+from recam_cli.core.training.parts import TOGETHER_NOTE, Splitting
 from recam_cli.core.training.schedule import set_rates
 from recam_cli.core.training.snapshots import Position, Snapshots, generators
 
@@ -83,6 +84,8 @@ class Loop:
         accumulate: batches whose gradients are averaged per optimiser step.
         iterations: stop after so many batches, within the epochs; None runs them all.
         snapshots: keep and restore the training; None keeps nothing.
+        splitting: in how many parts a batch is computed; None computes it whole. A training that goes on keeps to the
+            parts it began with, where they fit, so that it ends with the same bits.
     """
 
     title: str
@@ -100,6 +103,7 @@ class Loop:
     accumulate: int = 1
     iterations: int | None = None
     snapshots: Snapshots | None = None
+    splitting: Splitting | None = None
 
     @property
     def total_batches(self) -> int:
@@ -125,13 +129,14 @@ class Loop:
         """
         at = Position() if self.snapshots is None else self.snapshots.begin(self.title, self.optimiser)
         full = batches_per_epoch(len(self.data), self.batch_size)
-        guard = StepGuard(self.optimiser)
+        readers = self.workers if self.splitting is None else self.splitting.readers(self.workers)
+        step = _Step(self, losses, StepGuard(self.optimiser), readers)
         with self.reporter.track(self.title, self.total_batches * self.batch_size, "image") as progress:
             if at.done:
                 progress.advance(at.done * self.batch_size)
             while at.epoch < self.epochs and at.epoch * full < self.total_batches:
                 begun = time.monotonic() - at.seconds
-                self._epoch(at, losses, progress, begun, guard)
+                self._epoch(at, step, progress, begun)
                 factor = self.schedule(at.done - 1, self.total_batches)
                 extra = after_epoch(at.epoch)
                 seconds = round(time.monotonic() - begun, 3)
@@ -148,17 +153,15 @@ class Loop:
                     self.snapshots.keep(at, gradients=self._gradients_wait(at.done))
         return at.means
 
-    def _epoch(
-        self, at: Position, losses: Callable[[Batch], Losses], progress: Progress, begun: float, guard: StepGuard
-    ) -> None:
+    def _epoch(self, at: Position, step: _Step, progress: Progress, begun: float) -> None:
         """Train for what is left of an epoch, and move `at` to the start of the next."""
         first = at.epoch * batches_per_epoch(len(self.data), self.batch_size)
         keys = epoch_batches(len(self.data), self.batch_size, self.data.seed, self.first_epoch + at.epoch)
         keys = keys[: self.total_batches - first]
-        with closing(load_batches(self.data, keys[at.done - first :], self.workers)) as batches:
+        with closing(load_batches(self.data, keys[at.done - first :], step.readers)) as batches:
             for batch in batches:
                 with told_where(partial(self._where, batch, at)):
-                    parts = self._step(batch, losses, at.epoch, at.done, guard)
+                    parts = step(batch, at.epoch, at.done)
                 at.done += 1
                 for name, value in parts.items():
                     at.sums[name] = at.sums.get(name, 0.0) + value
@@ -183,28 +186,6 @@ class Loop:
     def _gradients_wait(self, done: int) -> bool:
         """Return whether gradients of some of the first `done` batches are not applied yet."""
         return done % self.accumulate != 0 and done != self.total_batches
-
-    def _step(
-        self, batch: Batch, losses: Callable[[Batch], Losses], epoch: int, done: int, guard: StepGuard
-    ) -> dict[str, float]:
-        if done % self.accumulate == 0:
-            set_rates(self.optimiser, self.schedule(done, self.total_batches))
-            self.optimiser.zero_grad(set_to_none=True)
-        drawn = {} if self.snapshots is None else generators(self.device)
-        with autocast(self.device, self.precision):
-            result = losses(_moved(batch, self.device))
-        total = float(result.total.detach())
-        parts = {name: float(value.detach()) for name, value in result.parts.items()}
-        applies = not self._gradients_wait(done + 1)
-        fault = fault_of_losses(total, parts)
-        if fault is None:
-            (result.total / self.accumulate).backward()  # type: ignore[no-untyped-call]
-            fault = guard.fault(applies=applies)
-        if fault is not None:
-            raise self._stopped_by(fault, batch, {"loss": total, **parts}, drawn, epoch, done)
-        if applies:
-            self.optimiser.step()
-        return {"loss": total, **parts}
 
     def _stopped_by(
         self,
@@ -238,6 +219,81 @@ class Loop:
                 kept += f"; the batch could not be kept: {error.message}"
         last = "; the weights of the last finished epoch are kept" if epoch else ""
         return TrainingError(f"{self.title}: {fault.what} {where}{kept}", remedy=f"Lower the learning rate{last}")
+
+
+@dataclass
+class _Step:
+    """One step of a loop after another.
+
+    Attributes:
+        loop: whose.
+        losses: as of its `run`.
+        guard: looks at gradients and weights.
+        readers: processes that read.
+        together: images of a batch that are computed together; 0 before the first step.
+    """
+
+    loop: Loop
+    losses: Callable[[Batch], Losses]
+    guard: StepGuard
+    readers: int
+    together: int = 0
+
+    def __call__(self, batch: Batch, epoch: int, done: int) -> dict[str, float]:
+        """Compute a batch and, where its turn is, apply the gradients; return the losses by name."""
+        loop, parts, fault = self.loop, dict[str, float](), None
+        moved = _moved(batch, loop.device)
+        self._measure(moved)
+        if done % loop.accumulate == 0:
+            set_rates(loop.optimiser, loop.schedule(done, loop.total_batches))
+            loop.optimiser.zero_grad(set_to_none=True)
+        drawn = {} if loop.snapshots is None else generators(loop.device)
+        for part in self._parts(moved):
+            with autocast(loop.device, loop.precision):
+                result = self.losses(part)
+            for name, value in {"loss": result.total, **result.parts}.items():
+                parts[name] = parts.get(name, 0.0) + float(value.detach())
+            fault = fault_of_losses(parts["loss"], {name: value for name, value in parts.items() if name != "loss"})
+            if fault is not None:
+                break
+            (result.total / loop.accumulate).backward()  # type: ignore[no-untyped-call]
+            del result  # what autograd keeps of it would lie beside the next part
+        applies = not loop._gradients_wait(done + 1)
+        fault = fault or self.guard.fault(applies=applies)
+        if fault is not None:
+            raise loop._stopped_by(fault, batch, parts, drawn, epoch, done)
+        if applies:
+            loop.optimiser.step()
+        return parts
+
+    def _parts(self, batch: Batch) -> Iterable[Batch]:
+        splitting = self.loop.splitting
+        return [batch] if splitting is None else splitting.parts(batch, self.together)
+
+    def _measure(self, batch: Batch) -> None:
+        """Decide on parts before the first step; a training that goes on keeps to its own, where they fit."""
+        loop = self.loop
+        if self.together or loop.splitting is None:
+            return
+        self.together = loop.splitting.together(
+            batch,
+            self.losses,
+            title=loop.title,
+            device=loop.device,
+            precision=loop.precision,
+            workers=self.readers,
+            states=_states_of(loop.optimiser),
+        )
+        if loop.snapshots is not None:
+            began: dict[str, int] = loop.snapshots.carry(TOGETHER_NOTE, {})
+            self.together = began[loop.title] = min(self.together, began.get(loop.title, self.together))
+
+
+def _states_of(optimiser: torch.optim.Optimizer) -> int:
+    """Return how many numbers an optimiser keeps for each one that learns."""
+    if isinstance(optimiser, torch.optim.SGD):
+        return int(any(group["momentum"] for group in optimiser.param_groups))
+    return 2
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:

@@ -104,7 +104,7 @@ def facts_of(fault: Fault, model: nn.Module, losses: Mapping[str, float]) -> dic
 
 def tensors_of(batch: Batch) -> dict[str, Tensor]:
     """Return the batch's tensors by the names they have in the file."""
-    return {f"batch.{name}": tensor for name, tensor in batch._asdict().items()}
+    return {f"batch.{name}": tensor for name, tensor in batch._asdict().items() if tensor is not None}
 
 
 def _moved(group: Mapping[str, Any], slope: float, size: float, speed: float) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from recam_cli.core.data.sizes import size_at
 from recam_cli.core.data.transforms import resized, to_tensor
 from recam_cli.core.errors import NotFiniteError
 from recam_cli.core.hardware import autocast
+from recam_cli.core.memory import parts_of
 from recam_cli.core.models.classifier import Classifier
 from recam_cli.core.reporter import Progress
 from recam_cli.core.training.probe import Views
@@ -47,12 +48,14 @@ class Looks:
         precision: "fp32" or "bf16".
         max_pixels: largest accepted photograph.
         workers: threads that read.
+        together: pixels that are seen at once, mirror images included, of one photograph at least; None: all.
     """
 
     sides: tuple[int, ...]
     precision: str
     max_pixels: int
     workers: int
+    together: int | None = None
 
     def features(self, classifier: Classifier, images: ImageSet, progress: Progress) -> Iterator[tuple[int, Tensor]]:
         """Yield of each photograph, by its place in the set, the features (2, C, h, w) at each side in turn.
@@ -65,15 +68,23 @@ class Looks:
         for batch in read:
             for side in self.sides:
                 size = size_at(batch.images[0].shape[0], batch.images[0].shape[1], side)
-                pixels = torch.stack([to_tensor(resized(image, size)) for image in batch.images]).to(device)
-                views = torch.cat([pixels, pixels.flip(3)])
-                if device.type == "cpu":
-                    views = views.contiguous(memory_format=torch.channels_last)
-                with autocast(device, self.precision):
-                    found = classifier.backbone(views).float()
-                for row, sample in enumerate(batch.samples):
-                    yield places[sample.id], found[[row, len(batch.samples) + row]]
+                count = len(batch.samples)
+                most = count if self.together is None else max(1, self.together // (2 * size[0] * size[1]))
+                for part in parts_of(count, most):
+                    found = self._seen(classifier, [resized(image, size) for image in batch.images[part]], device)
+                    for row, sample in enumerate(batch.samples[part]):
+                        yield places[sample.id], found[[row, len(found) // 2 + row]]
             progress.advance(len(batch.samples))
+
+    def _seen(self, classifier: Classifier, images: Sequence[np.ndarray], device: torch.device) -> Tensor:
+        """Return the features (2·B, C, h, w) of images of one size, and then of their mirror images."""
+        pixels = torch.stack([to_tensor(image) for image in images]).to(device)
+        views = torch.cat([pixels, pixels.flip(3)])
+        if device.type == "cpu":
+            views = views.contiguous(memory_format=torch.channels_last)
+        with autocast(device, self.precision):
+            found: Tensor = classifier.backbone(views).float()
+        return found
 
 
 @torch.inference_mode()

@@ -11,7 +11,9 @@ from torch import Tensor
 from recam_cli.core.data.samples import BACKGROUND, IGNORE
 
 
-def segmentation_loss(maps: Sequence[Tensor], masks: Tensor, *, stride: int = 4, balanced: bool = False) -> Tensor:
+def segmentation_loss(
+    maps: Sequence[Tensor], masks: Tensor, *, stride: int = 4, balanced: bool = False, of: Tensor | None = None
+) -> Tensor:
     """Return the sum of the maps' cross-entropies (DeepLab v2 puts one on each scale and on their maximum).
 
     Logits and masks meet on a grid of one cell per `stride` pixels: the logits are resized to it bilinearly, the
@@ -25,17 +27,29 @@ def segmentation_loss(maps: Sequence[Tensor], masks: Tensor, *, stride: int = 4,
         stride: pixels per cell of the grid; maps coarser than `maps[0]` keep to the same grid.
         balanced: average over foreground and over background pixels apart, then over these two (as DSRG does),
             so that a large background does not drown the objects.
+        of: `cell_counts` of the batch that these are a part of: the parts' losses then add up to that batch's.
 
     Returns:
         A scalar; 0, with zero gradients, where every pixel is ignored.
     """
-    size = [max(1, round(side / stride)) for side in masks.shape[1:]]
-    targets = shrunken_masks(masks, size)
+    targets = _targets(masks, stride)
+    size = list(targets.shape[1:])
     total = maps[0].new_zeros((), dtype=torch.float32)
     for logits in maps:
         resized = F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
-        total = total + _cross_entropy(resized, targets, balanced)
+        total = total + _cross_entropy(resized, targets, balanced, of)
     return total
+
+
+def cell_counts(masks: Tensor, stride: int = 4) -> Tensor:
+    """Return what the means of `segmentation_loss` are taken over, (2,): cells of background, and of objects."""
+    targets = _targets(masks, stride)
+    background, ignored = (targets == BACKGROUND).sum(), (targets == IGNORE).sum()
+    return torch.stack([background, targets.numel() - ignored - background])
+
+
+def _targets(masks: Tensor, stride: int) -> Tensor:
+    return shrunken_masks(masks, [max(1, round(side / stride)) for side in masks.shape[1:]])
 
 
 def shrunken_masks(masks: Tensor, size: Sequence[int]) -> Tensor:
@@ -55,15 +69,20 @@ def pixel_rows(logits: Tensor) -> Tensor:
     return logits.permute(0, 2, 3, 1).flatten(0, 2)
 
 
-def _cross_entropy(logits: Tensor, masks: Tensor, balanced: bool) -> Tensor:
+def _cross_entropy(logits: Tensor, masks: Tensor, balanced: bool, of: Tensor | None) -> Tensor:
     counted = masks != IGNORE
     if not bool(counted.any()):
         return logits.sum() * 0.0
     if logits.is_cuda and torch.are_deterministic_algorithms_enabled():
         logits, masks, counted = pixel_rows(logits), masks.flatten(), counted.flatten()
     if not balanced:
-        return F.cross_entropy(logits, masks, ignore_index=IGNORE)
+        if of is None:
+            return F.cross_entropy(logits, masks, ignore_index=IGNORE)
+        return F.cross_entropy(logits, masks, ignore_index=IGNORE, reduction="sum") / of.sum()
     losses = F.cross_entropy(logits, masks, ignore_index=IGNORE, reduction="none")
     background = masks == BACKGROUND
-    parts = [losses[part].mean() for part in (background, counted & ~background) if bool(part.any())]
-    return torch.stack(parts).mean()
+    kinds = (background, counted & ~background)
+    if of is None:
+        return torch.stack([losses[part].mean() for part in kinds if bool(part.any())]).mean()
+    sums = torch.stack([losses[part].sum() for part in kinds])
+    return (sums / of.clamp(min=1)).sum() / (of > 0).sum()

@@ -16,8 +16,9 @@ from recam_cli.core.reporter import Reporter
 from recam_cli.core.settings.train_seg import TrainSegSettings
 from recam_cli.core.training.loader import Batch, TrainingImages
 from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, sgd
+from recam_cli.core.training.parts import Splitting
 from recam_cli.core.training.schedule import warmed_poly
-from recam_cli.core.training.segmentation_loss import segmentation_loss
+from recam_cli.core.training.segmentation_loss import cell_counts, segmentation_loss
 from recam_cli.core.training.snapshots import Snapshots
 
 
@@ -100,7 +101,8 @@ def train_segmenter(
         maps = segmenter(batch.images)
         with torch.autocast(device.type, enabled=False):
             stride, balanced = settings.loss_stride, settings.balanced
-            return Losses(segmentation_loss(maps, batch.masks, stride=stride, balanced=balanced), {})
+            loss = segmentation_loss(maps, batch.masks, stride=stride, balanced=balanced, of=batch.of)
+            return Losses(loss, {})
 
     def finished(epoch: int) -> dict[str, Any]:
         after_epoch(epoch)
@@ -139,6 +141,7 @@ def _loop(
         log=log,
         accumulate=settings.accumulate,
         iterations=settings.iterations,
+        splitting=Splitting(segmenter, settings.memory, lambda batch: cell_counts(batch.masks, settings.loss_stride)),
     )
 
 

@@ -12,7 +12,7 @@ from recam_cli.core.models.segmenters import Segmenter
 from recam_cli.core.training.branch_training import Lesson
 from recam_cli.core.training.loop import Losses, ParameterGroup
 from recam_cli.core.training.schedule import warmed_poly
-from recam_cli.core.training.segmentation_loss import segmentation_loss
+from recam_cli.core.training.segmentation_loss import cell_counts, segmentation_loss
 from recam_cli.core.training.segmenter_training import head_groups
 
 CROP, SIDES = 224, (192, 416)
@@ -44,8 +44,12 @@ class SelfLesson(Lesson[Segmenter]):
         """Return the factor of the rates, which rise from 0 at first."""
         return warmed_poly(step, total, round(total * _WARM_UP))
 
-    def losses(self, net: Segmenter, images: Tensor, masks: Tensor) -> Losses:
+    def losses(self, net: Segmenter, images: Tensor, masks: Tensor, of: Tensor | None = None) -> Losses:
         """Return the cross-entropy."""
         maps = net(images)
         with torch.autocast(images.device.type, enabled=False):
-            return Losses(segmentation_loss(maps, masks), {})
+            return Losses(segmentation_loss(maps, masks, of=of), {})
+
+    def counts(self, net: Segmenter, masks: Tensor) -> Tensor:
+        """Return the numbers of cells of background and of objects."""
+        return cell_counts(masks)

@@ -89,3 +89,27 @@ def test_maps_of_a_large_photograph_are_those_of_its_small_copy():
     maps = class_maps(network, weight, [large], sides=(32, 48), work=small.shape[:2])
     assert maps.shape[2:] == (24, 32)
     torch.testing.assert_close(maps, class_maps(network, weight, [small], sides=(32, 48)), atol=0.05, rtol=0.02)
+
+
+@pytest.mark.parametrize("sizes", [{"scales": (1.0, 2.0)}, {"sides": (62, 124)}])
+@pytest.mark.parametrize("together", [1, 45 * 62, 3 * 45 * 62, 5 * 45 * 62, 10**9])
+def test_maps_seen_in_parts_are_those_seen_together(sizes, together):
+    network, weight = _network(), torch.randn(4, 6, generator=torch.Generator().manual_seed(1))
+    images, seen = _photos(3), []
+
+    def watched(views):
+        seen.append(len(views) * views.shape[2] * views.shape[3])
+        return network(views)
+
+    found = class_maps(watched, weight, images, together=together, **sizes)
+    torch.testing.assert_close(found, class_maps(network, weight, images, **sizes), atol=1e-5, rtol=1e-4)
+    assert all(pixels <= together or pixels in (45 * 62, 90 * 124) for pixels in seen)
+    assert sum(seen) == 2 * 3 * (45 * 62 + 90 * 124)
+
+
+def test_maps_without_mirroring_are_seen_in_parts_too():
+    network, weight = _network(), torch.randn(4, 6, generator=torch.Generator().manual_seed(1))
+    images = _photos(3)
+    whole = class_maps(network, weight, images, scales=(1.0,), flip=False)
+    parts = class_maps(network, weight, images, scales=(1.0,), flip=False, together=1)
+    torch.testing.assert_close(parts, whole, atol=1e-5, rtol=1e-4)

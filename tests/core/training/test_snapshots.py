@@ -17,6 +17,7 @@ from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.runs.run import Run
 from recam_cli.core.training.loader import TrainingImages
 from recam_cli.core.training.loop import Loop, Losses, ParameterGroup, sgd
+from recam_cli.core.training.parts import Splitting
 from recam_cli.core.training.schedule import poly
 from recam_cli.core.training.snapshot_files import (
     DamagedError,
@@ -229,3 +230,67 @@ def test_facts_that_are_nested_or_no_table_are_damage(tmp_path):
         (tmp_path / "s").write_bytes(data)
         with pytest.raises(DamagedError):
             read_snapshot(tmp_path / "s")
+
+
+def in_parts(data, run, fits, *, stop=None, found=None):
+    """Train where `fits` images fit into memory; return the state and the sizes of the parts."""
+    sizes = []
+
+    class Given(Splitting):
+        def together(self, batch, losses, **_):
+            return fits
+
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+
+    def losses(batch):
+        sizes.append(len(batch.images))
+        if sum(sizes) > (stop or 10**9):
+            raise StoppedError
+        share = 1 if batch.of is None else len(batch.images) / float(batch.of[0])
+        return Losses(share * nn.functional.multilabel_soft_margin_loss(net(batch.images), batch.labels), {})
+
+    folder = SnapshotFolder(run.path / "snapshots")
+    about = {"run": run, "stage": "train", "minutes": 1e-9, "reporter": SilentReporter(), "found": found}
+    Loop(
+        title="Small",
+        data=data,
+        epochs=2,
+        batch_size=3,
+        optimiser=sgd([ParameterGroup(net.parameters(), 0.1, 1e-4)], 0.9),
+        schedule=poly,
+        device=torch.device("cpu"),
+        precision="fp32",
+        workers=0,
+        reporter=SilentReporter(),
+        log=lambda **line: run.log(stage="train", **line),
+        snapshots=Snapshots(folder, {"a": 1}, net, **about),
+        splitting=Given(net, "auto", lambda batch: torch.tensor([len(batch.images)])),
+    ).run(losses, lambda epoch: {})
+    return net.state_dict(), sizes
+
+
+def test_parts_of_a_batch_teach_what_the_batch_teaches(data, tmp_path):
+    (whole, one), (parts, many) = (in_parts(data, Run.create(tmp_path / f"{fits}"), fits) for fits in (3, 2))
+    assert (one, many) == ([3] * 4, [2, 1] * 4)
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_a_training_that_goes_on_with_more_memory_keeps_to_its_parts_and_ends_with_the_same_bits(data, tmp_path):
+    wanted, _ = in_parts(data, Run.create(tmp_path / "whole"), 1)
+    run = Run.create(tmp_path / "run")
+    with pytest.raises(StoppedError):
+        in_parts(data, run, 1, stop=8)
+    found = SnapshotFolder(run.path / "snapshots").read(SilentReporter())
+    state, sizes = in_parts(data, run, 3, found=found)
+    assert set(sizes) == {1}
+    assert all(torch.equal(state[name], value) for name, value in wanted.items())
+
+
+def test_a_training_that_goes_on_with_less_memory_takes_smaller_parts(data, tmp_path):
+    run = Run.create(tmp_path / "run")
+    with pytest.raises(StoppedError):
+        in_parts(data, run, 3, stop=8)
+    found = SnapshotFolder(run.path / "snapshots").read(SilentReporter())
+    assert set(in_parts(data, run, 1, found=found)[1]) == {1}
