@@ -173,7 +173,7 @@ def test_without_resume_a_classifier_is_begun_anew(classifiers, killed):
 def started(tmp_path_factory):
     """Give a folder with a run that has seeds and masks, to train on."""
     root = tmp_path_factory.mktemp("started")
-    make_run(root, backbone="mobilenet_v2")
+    make_run(root)
     return root
 
 
