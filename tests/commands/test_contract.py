@@ -14,6 +14,7 @@ import pytest
 from recam_cli import __version__
 from recam_cli.commands import COMMANDS
 from tests.helpers.command_line import recam
+from tests.helpers.kills import call
 from tests.helpers.tiny_data import make_custom
 
 NAMES = list(COMMANDS)
@@ -84,7 +85,7 @@ def test_values_out_of_range_exit_2(tmp_path):
 
 
 def test_without_data_the_message_says_what_to_put_where(tmp_path):
-    outcome = recam("train-cls", "--dataset", "voc", cwd=tmp_path)
+    outcome = call("train-cls", "--dataset", "voc", cwd=tmp_path)
     assert outcome.code == 3
     line = _one_line(outcome)
     assert "VOCdevkit/VOC2012" in line
@@ -95,7 +96,7 @@ def test_without_data_the_message_says_what_to_put_where(tmp_path):
 
 @pytest.mark.parametrize("name", ["make-seeds", "make-masks", "train-seg", "evaluate", "status"])
 def test_without_a_run_the_message_says_how_to_get_one(tmp_path, name):
-    outcome = recam(name, cwd=tmp_path)
+    outcome = call(name, cwd=tmp_path)
     assert outcome.code == 4
     assert "recam train-cls" in _one_line(outcome)
 
@@ -103,14 +104,14 @@ def test_without_a_run_the_message_says_how_to_get_one(tmp_path, name):
 def test_config_files_are_read_and_their_typos_answered(tmp_path):
     config = tmp_path / "my.toml"
     config.write_text("[train-cls]\nepochs = 3\nlong-side = [100, 200]\n")
-    outcome = recam("train-cls", "--config", config, "--epochs", "2", "--print-config", cwd=tmp_path)
+    outcome = call("train-cls", "--config", config, "--epochs", "2", "--print-config", cwd=tmp_path)
     assert outcome.code == 0
     lines = {line.split(" = ")[0]: line for line in outcome.out.splitlines() if " = " in line}
     assert "# flag" in lines["epochs"] and lines["epochs"].startswith("epochs = 2")
     assert "# file" in lines["long_side"]
     assert "# default" in lines["momentum"]
     config.write_text("[train-cls]\nepoch = 3\n")
-    outcome = recam("train-cls", "--config", config, cwd=tmp_path)
+    outcome = call("train-cls", "--config", config, cwd=tmp_path)
     assert outcome.code == 2
     assert "Did you mean epochs?" in _one_line(outcome)
 
@@ -136,7 +137,7 @@ def test_a_number_that_is_left_to_the_data_survives_being_printed_and_read_under
 def test_json_goes_alone_to_stdout_even_when_problems_end_the_command(tmp_path):
     root = make_custom(tmp_path / "photos")
     next((root / "JPEGImages").iterdir()).write_bytes(b"broken")
-    outcome = recam("check-data", "--dataset", "custom", "--data-root", root, "--json")
+    outcome = call("check-data", "--dataset", "custom", "--data-root", root, "--json")
     assert outcome.code == 3
     assert any("JPEGImages" in problem["file"] for problem in outcome.json["problems"])
 
@@ -234,6 +235,6 @@ def _members_of_group(group):
     ],
 )
 def test_paths_that_no_system_takes_are_told_in_one_line(tmp_path, arguments, code):
-    outcome = recam(*arguments, cwd=tmp_path)
+    outcome = call(*arguments, cwd=tmp_path)
     assert "unexpected" not in outcome.err and "aaa" in outcome.err.replace("a/", "a")
     assert outcome.code == code, outcome.err
