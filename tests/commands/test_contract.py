@@ -78,7 +78,7 @@ def test_usage_errors_exit_2_and_name_the_word(arguments, word):
 
 
 def test_values_out_of_range_exit_2(tmp_path):
-    outcome = recam("train-cls", "--crop", "3", cwd=tmp_path)
+    outcome = call("train-cls", "--crop", "3", cwd=tmp_path)
     assert outcome.code == 2
     assert "--crop" in _one_line(outcome)
     assert "smallest" in outcome.err
@@ -117,19 +117,19 @@ def test_config_files_are_read_and_their_typos_answered(tmp_path):
 
 
 def test_printed_config_is_itself_a_config(tmp_path):
-    first = recam("train-cls", "--print-config", "--dataset", "custom", cwd=tmp_path)
+    first = call("train-cls", "--print-config", "--dataset", "custom", cwd=tmp_path)
     (tmp_path / "again.toml").write_text(first.out)
-    again = recam("train-cls", "--print-config", "--config", tmp_path / "again.toml", cwd=tmp_path)
+    again = call("train-cls", "--print-config", "--config", tmp_path / "again.toml", cwd=tmp_path)
     assert again.code == 0
     strip = [line.split(" #")[0].strip() for line in first.out.splitlines() if not line.startswith("#")]
     assert [line.split(" #")[0].strip() for line in again.out.splitlines() if not line.startswith("#")] == strip
 
 
 def test_a_number_that_is_left_to_the_data_survives_being_printed_and_read_under_another_preset(tmp_path):
-    first = recam("train-cls", "--print-config", "--preset", "small", cwd=tmp_path)
+    first = call("train-cls", "--print-config", "--preset", "small", cwd=tmp_path)
     assert 'epochs = "auto"' in first.out
     (tmp_path / "again.toml").write_text(first.out)
-    again = recam("train-cls", "--print-config", "--config", tmp_path / "again.toml", "--preset", "voc", cwd=tmp_path)
+    again = call("train-cls", "--print-config", "--config", tmp_path / "again.toml", "--preset", "voc", cwd=tmp_path)
     values = [[line.split(" #")[0].strip() for line in out.splitlines()] for out in (first.out, again.out)]
     assert values[0] == values[1]
 
@@ -208,7 +208,7 @@ def test_signals_end_training_with_their_exit_code_and_no_orphans(tmp_path, numb
     assert "interrupted. Go on with: recam train-cls --dataset custom" in err
     assert "--resume" in err
     assert "Traceback" not in err
-    status = recam("status", "--run", tmp_path / "run", "--json")
+    status = call("status", "--run", tmp_path / "run", "--json")
     assert status.json["next_command"] == f"recam train-cls --resume --run {tmp_path / 'run'}"
     assert not _members_of_group(process.pid)
     assert '"interrupted"' in (tmp_path / "run" / "manifest.json").read_text()
