@@ -358,23 +358,38 @@ def test_parts_of_masks_that_were_made_anew_otherwise_are_left_out(tmp_path):
     assert [s.stage for s in result.stages] == ["train-cls", "make-seeds", "make-masks"]
 
 
-@pytest.fixture
-def chosen_run(tmp_path, monkeypatch):
-    """Give the folder of a run as the preset small makes it, where what comes last in line is chosen: plain CAM."""
-    monkeypatch.setattr(seed_choice, "clearly_better", lambda one, known: True)
-    monkeypatch.setattr(seed_choice, "SIDES", ((32,), (48,)))
-    monkeypatch.setattr("recam_cli.core.settings.train_cls.MOST_EPOCHS", 1)
-    root = make_custom(tmp_path / "data", 6, splits={"train": range(4), "val": range(4, 6), "all": range(6)})
+def take_the_last(patch):
+    """Let what comes last in line be chosen, of few sizes: plain CAM; and train for one epoch."""
+    patch.setattr(seed_choice, "clearly_better", lambda one, known: True)
+    patch.setattr(seed_choice, "SIDES", ((32,), (48,)))
+    patch.setattr("recam_cli.core.settings.train_cls.MOST_EPOCHS", 1)
+
+
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory):
+    """Give the folder of a run as the preset small makes it."""
+    place = tmp_path_factory.mktemp("chosen")
+    root = make_custom(place / "data", 4, splits={"train": range(3), "val": range(3, 4), "all": range(4)})
     data = {"dataset": "custom", "data_root": root, "workers": 0, "device": "cpu", "precision": "fp32"}
     small = {"probe_sides": (32,), "crop": 32, "long_side": (32, 48), "batch_size": 2}
     recipe = {**preset_values("small", "custom", "train-cls"), **small}
     training = resolve(TrainClsSettings, flags=data, preset=recipe)
     assert (training.settings.method, training.settings.start, training.settings.epochs) == ("auto", "probe", None)
-    train_cls.run(training, tmp_path / "run", SilentReporter())
-    run, seeds = Run.open(tmp_path / "run"), {"sides": (32,), "choose": True, "split": "all"}
-    make_seeds.run(resolve(MakeSeedsSettings, flags=data, preset=seeds), run, SilentReporter())
-    masks = {"refine": "crf", "split": "all"}
-    make_masks.run(resolve(MakeMasksSettings, flags={**data, **masks}), Run.open(run.path), SilentReporter())
+    with pytest.MonkeyPatch.context() as patch:
+        take_the_last(patch)
+        train_cls.run(training, place / "run", SilentReporter())
+        run, seeds = Run.open(place / "run"), {"sides": (32,), "choose": True, "split": "all"}
+        make_seeds.run(resolve(MakeSeedsSettings, flags=data, preset=seeds), run, SilentReporter())
+        masks = {"refine": "crf", "split": "all"}
+        make_masks.run(resolve(MakeMasksSettings, flags={**data, **masks}), Run.open(run.path), SilentReporter())
+    return place
+
+
+@pytest.fixture
+def chosen_run(chosen, tmp_path, monkeypatch):
+    """Give a folder with a copy of that run, to be repeated by the same choice; the data stay where they are."""
+    take_the_last(monkeypatch)
+    shutil.copytree(chosen / "run", tmp_path / "run")
     return tmp_path
 
 
