@@ -15,7 +15,6 @@ COMMANDS = {
     "check-data": "Check a data set: every image, label and mask, all problems at once.",
     "status": "Show what a run holds and the next command.",
     "import-weights": "Turn a torch file of backbone weights (.pth) into safetensors, once.",
-    "pretrain-backbone": "Make the small backbone that comes with recam, from generated pictures.",
 }
 """Name → one line for `recam --help`, in its order. A command's module has the name with _ for -, and holds `COMMAND`.
 

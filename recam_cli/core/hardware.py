@@ -86,7 +86,8 @@ def prepare_process(*, deterministic: bool = False) -> None:
     if deterministic:
         # cuBLAS reads it when it is first used; with the one it was begun with, its sums are repeatable, too.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(deterministic)
+    if torch.get_deterministic_debug_mode() != (2 if deterministic else 0):  # torch's "error" and "default"
+        torch.use_deterministic_algorithms(deterministic)  # which imports for two seconds
     torch.backends.cudnn.deterministic = deterministic
     torch.backends.cudnn.benchmark = False
 

@@ -16,11 +16,11 @@ from recam_cli.stages.run_plan import Whole
 
 
 @pytest.mark.bench
-@pytest.mark.parametrize(("preset", "weights"), [("shapes", "builtin"), ("small", "none")])
+@pytest.mark.parametrize(("preset", "weights"), [("shapes", "imagenet"), ("small", "none")])
 def test_the_estimate_against_the_clock(tmp_path, preset, weights):
     root = tmp_path / "data"
     open_shapes(root, "train", ShapesSpec(train=60, val=20))
-    given = {"data_root": root, "backbone": "mobilenet_v2", "weights": weights}
+    given = {"data_root": root, "backbone": "efficientnet_lite0", "weights": weights}
     stages = resolve_stages(given, dataset="custom", preset=preset)
     settings = stages["train-cls"].settings
     train, val = (open_dataset(settings, split) for split in ("train", "val"))

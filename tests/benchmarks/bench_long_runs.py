@@ -55,7 +55,7 @@ STAGES = {
 
 @pytest.mark.bench
 def test_growth_over_many_items(tmp_path):
-    run = make_run(tmp_path, backbone="mobilenet_v2", masks=False)
+    run = make_run(tmp_path, masks=False)
     add_segmenter(run)
     many(tmp_path / "many")
     run.manifest.stages["train-cls"].settings["data_root"] = str(tmp_path / "many")

@@ -102,7 +102,7 @@ def commands(stage, root, workers):
     end = ["--workers", workers]
     if stage == "train-cls":
         return train_cls(make_custom(root / "data", 9), *end), RESUME_CLS
-    make_run(root, backbone="mobilenet_v2")
+    make_run(root)
     if stage == "train-seg":
         return train_seg(*end), RESUME_SEG
     small = ["--irn-epochs", 3, "--irn-batch-size", 2, "--irn-crop", 32, "--threshold", 0.3]

@@ -14,6 +14,7 @@ import pytest
 from recam_cli import __version__
 from recam_cli.commands import COMMANDS
 from tests.helpers.command_line import recam
+from tests.helpers.kills import call
 from tests.helpers.tiny_data import make_custom
 from tests.helpers.tiny_run import record_classifier
 
@@ -78,14 +79,14 @@ def test_usage_errors_exit_2_and_name_the_word(arguments, word):
 
 
 def test_values_out_of_range_exit_2(tmp_path):
-    outcome = recam("train-cls", "--crop", "3", cwd=tmp_path)
+    outcome = call("train-cls", "--crop", "3", cwd=tmp_path)
     assert outcome.code == 2
     assert "--crop" in _one_line(outcome)
     assert "smallest" in outcome.err
 
 
 def test_without_data_the_message_says_what_to_put_where(tmp_path):
-    outcome = recam("train-cls", "--dataset", "voc", cwd=tmp_path)
+    outcome = call("train-cls", "--dataset", "voc", cwd=tmp_path)
     assert outcome.code == 3
     line = _one_line(outcome)
     assert "VOCdevkit/VOC2012" in line
@@ -96,7 +97,7 @@ def test_without_data_the_message_says_what_to_put_where(tmp_path):
 
 @pytest.mark.parametrize("name", ["make-seeds", "make-masks", "train-seg", "evaluate", "status"])
 def test_without_a_run_the_message_says_how_to_get_one(tmp_path, name):
-    outcome = recam(name, cwd=tmp_path)
+    outcome = call(name, cwd=tmp_path)
     assert outcome.code == 4
     assert "recam train-cls" in _one_line(outcome)
 
@@ -104,32 +105,32 @@ def test_without_a_run_the_message_says_how_to_get_one(tmp_path, name):
 def test_config_files_are_read_and_their_typos_answered(tmp_path):
     config = tmp_path / "my.toml"
     config.write_text("[train-cls]\nepochs = 3\nlong-side = [100, 200]\n")
-    outcome = recam("train-cls", "--config", config, "--epochs", "2", "--print-config", cwd=tmp_path)
+    outcome = call("train-cls", "--config", config, "--epochs", "2", "--print-config", cwd=tmp_path)
     assert outcome.code == 0
     lines = {line.split(" = ")[0]: line for line in outcome.out.splitlines() if " = " in line}
     assert "# flag" in lines["epochs"] and lines["epochs"].startswith("epochs = 2")
     assert "# file" in lines["long_side"]
     assert "# default" in lines["momentum"]
     config.write_text("[train-cls]\nepoch = 3\n")
-    outcome = recam("train-cls", "--config", config, cwd=tmp_path)
+    outcome = call("train-cls", "--config", config, cwd=tmp_path)
     assert outcome.code == 2
     assert "Did you mean epochs?" in _one_line(outcome)
 
 
 def test_printed_config_is_itself_a_config(tmp_path):
-    first = recam("train-cls", "--print-config", "--dataset", "custom", cwd=tmp_path)
+    first = call("train-cls", "--print-config", "--dataset", "custom", cwd=tmp_path)
     (tmp_path / "again.toml").write_text(first.out)
-    again = recam("train-cls", "--print-config", "--config", tmp_path / "again.toml", cwd=tmp_path)
+    again = call("train-cls", "--print-config", "--config", tmp_path / "again.toml", cwd=tmp_path)
     assert again.code == 0
     strip = [line.split(" #")[0].strip() for line in first.out.splitlines() if not line.startswith("#")]
     assert [line.split(" #")[0].strip() for line in again.out.splitlines() if not line.startswith("#")] == strip
 
 
 def test_a_number_that_is_left_to_the_data_survives_being_printed_and_read_under_another_preset(tmp_path):
-    first = recam("train-cls", "--print-config", "--preset", "small", cwd=tmp_path)
+    first = call("train-cls", "--print-config", "--preset", "small", cwd=tmp_path)
     assert 'epochs = "auto"' in first.out
     (tmp_path / "again.toml").write_text(first.out)
-    again = recam("train-cls", "--print-config", "--config", tmp_path / "again.toml", "--preset", "voc", cwd=tmp_path)
+    again = call("train-cls", "--print-config", "--config", tmp_path / "again.toml", "--preset", "voc", cwd=tmp_path)
     values = [[line.split(" #")[0].strip() for line in out.splitlines()] for out in (first.out, again.out)]
     assert values[0] == values[1]
 
@@ -137,7 +138,7 @@ def test_a_number_that_is_left_to_the_data_survives_being_printed_and_read_under
 def test_json_goes_alone_to_stdout_even_when_problems_end_the_command(tmp_path):
     root = make_custom(tmp_path / "photos")
     next((root / "JPEGImages").iterdir()).write_bytes(b"broken")
-    outcome = recam("check-data", "--dataset", "custom", "--data-root", root, "--json")
+    outcome = call("check-data", "--dataset", "custom", "--data-root", root, "--json")
     assert outcome.code == 3
     assert any("JPEGImages" in problem["file"] for problem in outcome.json["problems"])
 
@@ -208,7 +209,7 @@ def test_signals_end_training_with_their_exit_code_and_no_orphans(tmp_path, numb
     assert "interrupted. Go on with: recam train-cls --dataset custom" in err
     assert "--resume" in err
     assert "Traceback" not in err
-    status = recam("status", "--run", tmp_path / "run", "--json")
+    status = call("status", "--run", tmp_path / "run", "--json")
     assert status.json["next_command"] == f"recam train-cls --resume --run {tmp_path / 'run'}"
     assert not _members_of_group(process.pid)
     assert '"interrupted"' in (tmp_path / "run" / "manifest.json").read_text()
@@ -235,7 +236,7 @@ def _members_of_group(group):
     ],
 )
 def test_paths_that_no_system_takes_are_told_in_one_line(tmp_path, arguments, code):
-    outcome = recam(*arguments, cwd=tmp_path)
+    outcome = call(*arguments, cwd=tmp_path)
     assert "unexpected" not in outcome.err and "aaa" in outcome.err.replace("a/", "a")
     assert outcome.code == code, outcome.err
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.helpers.command_line import recam
+from tests.helpers.kills import call
 from tests.helpers.tiny_run import make_run
 
 
@@ -14,10 +14,10 @@ def made(tmp_path_factory):
 
 
 def test_the_terminal_says_how_each_threshold_was_chosen(made):
-    swept = recam("evaluate", "--of", "seeds", "--run", made.path, "--quiet")
+    swept = call("evaluate", "--of", "seeds", "--run", made.path, "--quiet")
     assert swept.code == 0, swept.err
     assert "(swept with ground truth)" in swept.out and "pixel accuracy" in swept.out
-    masks = recam("evaluate", "--of", "masks", "--run", made.path, "--quiet")
+    masks = call("evaluate", "--of", "masks", "--run", made.path, "--quiet")
     assert "threshold 0.300 (given)" in masks.out
     assert str(made.path / "evaluation" / "masks-train.csv") in masks.out
     assert "as objects" in masks.out and str(made.path / "evaluation" / "masks-train-coverage.csv") in masks.out
@@ -25,5 +25,5 @@ def test_the_terminal_says_how_each_threshold_was_chosen(made):
 
 
 def test_a_run_and_two_folders_exclude_each_other(made):
-    outcome = recam("evaluate", "--pred-dir", "a", "--truth-dir", "b", "--run", made.path)
+    outcome = call("evaluate", "--pred-dir", "a", "--truth-dir", "b", "--run", made.path)
     assert outcome.code == 2 and "--run and --pred-dir exclude each other" in outcome.err

@@ -59,7 +59,7 @@ def test_an_interrupted_training_goes_on_in_its_own_run_and_in_no_other(older, m
 
 
 def test_seeds_that_were_killed_go_on_by_what_status_says(tmp_path):
-    make_run(tmp_path, masks=False, method="cam", backbone="mobilenet_v2")
+    make_run(tmp_path, masks=False, method="cam")
     begun = ["make-seeds", "--scales", "0.5,1.0", "--workers", "0", "--device", "cpu"]
     assert drive(tmp_path, *begun, "--run", "run", kill_at=2, moment="opened", within="seeds").killed
     ended = drive(tmp_path, "status", "--run", "run")

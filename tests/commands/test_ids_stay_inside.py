@@ -112,7 +112,7 @@ def made_since(place, before):
 
 
 def test_pictures_of_photographs_elsewhere_stay_in_the_run(place):
-    run = make_run(place, masks=False, backbone="mobilenet_v2", method="cam")
+    run = make_run(place, masks=False, method="cam")
     write_image(place.parent / "...jpg", draw_photo((0,))[0])
     before = everything(place)
     photos = ["../x.jpg", str(place.parent / "x.jpg"), "data/../../x.png", "../...jpg"]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helpers.command_line import recam
+from tests.helpers.kills import call
 from tests.helpers.tiny_data import make_custom
-from tests.helpers.tiny_run import SHAPES
+from tests.helpers.weights_files import random_weights
 
 TRAIN = ["--backbone", "mobilenet_v2", "--weights", "none", "--epochs", "1", "--recam-epochs", "1", "--crop", "32"]
 TRAIN += ["--batch-size", "2", "--recam-batch-size", "2", "--long-side", "32,48", "--workers", "0"]
@@ -32,7 +32,7 @@ def place(tmp_path_factory):
         ["make-masks", "--workers", "0", *WALK],
         ["train-seg", *SEGMENT],
     ):
-        outcome = recam(*arguments, cwd=place)
+        outcome = call(*arguments, cwd=place)
         assert outcome.code == 0, outcome.err
     return place
 
@@ -43,7 +43,7 @@ def _run(place):
 
 
 def test_every_stage_is_recorded_and_status_names_the_next_command(place):
-    outcome = recam("status", "--json", cwd=place)
+    outcome = call("status", "--json", cwd=place)
     states = {name: stage["state"] for name, stage in outcome.json["stages"].items()}
     assert [states[name] for name in ("train-cls", "make-seeds", "make-masks", "train-seg")] == ["done"] * 4
     assert "recam evaluate --of segmentation" in outcome.json["next_command"]
@@ -51,7 +51,7 @@ def test_every_stage_is_recorded_and_status_names_the_next_command(place):
 
 @pytest.mark.parametrize(("of", "split"), [("seeds", "train"), ("masks", "train"), ("segmentation", "val")])
 def test_evaluate_gives_percent_by_name_and_says_how_the_threshold_was_chosen(place, of, split):
-    outcome = recam("evaluate", "--of", of, "--json", cwd=place)
+    outcome = call("evaluate", "--of", of, "--json", cwd=place)
     assert outcome.code == 0, outcome.err
     result = outcome.json
     assert 0 <= result["miou"] <= 100
@@ -82,25 +82,25 @@ def test_later_stages_find_data_and_weights_from_any_folder(tmp_path):
     home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
     make_custom(home / "data" / "custom", 6)
     elsewhere.mkdir()
-    shutil.copyfile(SHAPES, home / "start.safetensors")
+    random_weights(home / "start.safetensors")
     quick = ["--epochs", 1, "--batch-size", 2, "--crop", 32, "--workers", 0, "--device", "cpu"]
     begin = ["--backbone", "mobilenet_v2", "--weights", "start.safetensors", "--method", "cam", "--probe-sides", 32]
-    assert recam("train-cls", "--run", "run", "--dataset", "custom", *begin, *quick, cwd=home).code == 0
-    assert recam("make-seeds", "--run", "../home/run", "--scales", 1, cwd=elsewhere).code == 0
-    assert recam("make-masks", "--run", "../home/run", "--refine", "none", "--threshold", 0.3, cwd=elsewhere).code == 0
+    assert call("train-cls", "--run", "run", "--dataset", "custom", *begin, *quick, cwd=home).code == 0
+    assert call("make-seeds", "--run", "../home/run", "--scales", 1, cwd=elsewhere).code == 0
+    assert call("make-masks", "--run", "../home/run", "--refine", "none", "--threshold", 0.3, cwd=elsewhere).code == 0
     segment = ["train-seg", "--run", "../home/run", "--network", "lraspp", "--stride", 16, "--init", "weights"]
-    trained = recam(*segment, *quick, cwd=elsewhere)
+    trained = call(*segment, *quick, cwd=elsewhere)
     assert (trained.code, [p.name for p in elsewhere.iterdir()]) == (0, []), trained.err
 
 
 def test_stages_repeated_make_nothing_new(place):
-    outcome = recam("make-seeds", "--scales", "1", "--workers", "0", "--json", cwd=place)
+    outcome = call("make-seeds", "--scales", "1", "--workers", "0", "--json", cwd=place)
     assert outcome.json["made"] == 0
-    assert recam("make-masks", "--workers", "0", *WALK, "--json", cwd=place).json["made"] == 0
+    assert call("make-masks", "--workers", "0", *WALK, "--json", cwd=place).json["made"] == 0
 
 
 def test_other_settings_are_refused_with_the_difference(place):
-    outcome = recam("make-masks", "--refine", "none", "--workers", "0", cwd=place)
+    outcome = call("make-masks", "--refine", "none", "--workers", "0", cwd=place)
     assert outcome.code == 4
     assert "refine irn → none" in outcome.err
     assert "--overwrite" in outcome.err
@@ -116,7 +116,7 @@ def test_the_manifest_holds_settings_with_their_sources(place):
 
 
 def test_quiet_leaves_stderr_empty(place):
-    outcome = recam("make-seeds", "--scales", "1", "--workers", "0", "--quiet", cwd=place)
+    outcome = call("make-seeds", "--scales", "1", "--workers", "0", "--quiet", cwd=place)
     assert outcome.err == ""
     assert "seeds" in outcome.out
 
@@ -124,13 +124,13 @@ def test_quiet_leaves_stderr_empty(place):
 def test_status_shows_which_stages_are_outdated_and_what_to_do(place, tmp_path):
     shutil.copytree(_run(place), tmp_path / "run")
     again = ("make-seeds", "--scales", "0.5", "--workers", "0", "--overwrite", "--quiet")
-    outcome = recam(*again, "--run", tmp_path / "run", cwd=place)
+    outcome = call(*again, "--run", tmp_path / "run", cwd=place)
     assert outcome.code == 0, outcome.err
-    result = recam("status", "--run", tmp_path / "run", "--json").json
+    result = call("status", "--run", tmp_path / "run", "--json").json
     assert [n for n in ("make-seeds", "make-masks", "train-seg") if result["stages"][n]["outdated"]] == [
         "make-masks",
         "train-seg",
     ]
     words = shlex.split(result["next_command"])
     assert words[:2] == ["recam", "make-masks"] and {"--irn-epochs", "--overwrite"} <= set(words)
-    assert "outdated by make-seeds" in recam("status", "--run", tmp_path / "run").out
+    assert "outdated by make-seeds" in call("status", "--run", tmp_path / "run").out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recam_cli.core.data.images import write_image
-from tests.helpers.command_line import recam
+from tests.helpers.kills import call
 from tests.helpers.tiny_data import draw_photo
 from tests.helpers.tiny_run import add_segmenter, record_classifier
 
@@ -13,7 +13,7 @@ def test_a_folder_of_photographs_gives_masks_and_one_line(tmp_path):
     add_segmenter(run)
     write_image(tmp_path / "photos" / "a.jpg", draw_photo((0,))[0])
     (tmp_path / "photos" / "b.jpg").write_bytes(b"nothing")
-    outcome = recam("predict", "photos", "--out", "masks", "--run", "run", "--device", "cpu", "--quiet", cwd=tmp_path)
+    outcome = call("predict", "photos", "--out", "masks", "--run", "run", "--device", "cpu", "--quiet", cwd=tmp_path)
     assert outcome.code == 3, outcome.err
     assert outcome.out.startswith("masks: 1 mask made; ") and outcome.out.count("\n") == 1
     assert (tmp_path / "masks" / "a.png").is_file()

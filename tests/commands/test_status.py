@@ -7,9 +7,8 @@ import shlex
 
 import pytest
 
-from tests.helpers.command_line import recam
 from tests.helpers.damage import flip_bit
-from tests.helpers.kills import drive
+from tests.helpers.kills import call, drive
 from tests.helpers.manifests import edited_manifest
 from tests.helpers.tiny_data import make_custom
 from tests.helpers.tiny_run import add_segmenter, record_classifier
@@ -53,11 +52,11 @@ def test_classes_that_were_not_learned_are_named(tmp_path, weights):
     learned = {"cat": known | {"verdict": "learned"}, "dog": known, "emu": few}
     with edited_manifest(tmp_path / "run") as manifest:
         manifest["stages"]["train-cls"]["metrics"] = {"learned": learned, "cross_validated_map": 60.5}
-    said = " ".join(recam(*STATUS, cwd=tmp_path).out.split())
+    said = " ".join(call(*STATUS, cwd=tmp_path).out.split())
     assert "mAP 60.50 % (cross-validated)" in said
     assert "not learned: 1 of 3 classes: dog (AP 31 % of 9 photographs" in said
     assert "too few photographs" in said and "emu (3)" in said
-    assert recam(*STATUS, "--json", cwd=tmp_path).json["stages"]["train-cls"]["metrics"]["learned"] == learned
+    assert call(*STATUS, "--json", cwd=tmp_path).json["stages"]["train-cls"]["metrics"]["learned"] == learned
 
 
 def test_an_edited_manifest_ends_with_4_and_one_edited_knowingly_is_read(tmp_path, weights):
@@ -76,14 +75,14 @@ def test_an_edited_manifest_ends_with_4_and_one_edited_knowingly_is_read(tmp_pat
 def test_after_a_nan_the_next_command_has_lower_rates_and_does_not_resume(tmp_path):
     """Resumed, the training would meet the same NaN."""
     make_custom(tmp_path / "data", 6)
-    failed = recam(*DIVERGING, cwd=tmp_path)
+    failed = call(*DIVERGING, cwd=tmp_path)
     assert (failed.code, "Lower the learning rate" in failed.err) == (5, True)
 
     said = "train-cls failed: CAM: the "
-    assert said in " ".join(recam("status", "--run", "run", cwd=tmp_path).out.split())
-    status = recam("status", "--run", "run", "--json", cwd=tmp_path).json
+    assert said in " ".join(call("status", "--run", "run", cwd=tmp_path).out.split())
+    status = call("status", "--run", "run", "--json", cwd=tmp_path).json
     assert status["stages"]["train-cls"]["error"].startswith("CAM: the ")
     program, *words = shlex.split(status["next_command"])
     assert program == "recam" and words[: len(DIVERGING)] == DIVERGING
     assert words[len(DIVERGING) :] == ["--lr", "0.001", "--lr-fc1", "1e+11"]
-    assert recam(*words, "--lr-fc1", "0.01", cwd=tmp_path).code == 0
+    assert call(*words, "--lr-fc1", "0.01", cwd=tmp_path).code == 0

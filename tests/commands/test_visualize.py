@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.helpers.command_line import recam
+from tests.helpers.kills import call
 from tests.helpers.tiny_run import make_run
 
 
@@ -17,7 +17,7 @@ def test_a_broken_image_ends_with_3_after_the_others_are_shown(made, tmp_path):
     photo = made.path.parent / "data" / "JPEGImages" / "img_001.jpg"
     (tmp_path / "broken.jpg").write_bytes(b"nothing")
     options = ("--run", made.path, "--refine", "none", "--json", "--device", "cpu")
-    outcome = recam("visualize", "broken.jpg", photo, *options, cwd=tmp_path)
+    outcome = call("visualize", "broken.jpg", photo, *options, cwd=tmp_path)
     assert outcome.code == 3, outcome.err
     assert [one["picture"] for one in outcome.json["images"]] == [str(made.path / "visualize" / "img_001.png")]
     assert (made.path / "visualize" / "img_001.png").is_file()
@@ -27,7 +27,7 @@ def test_a_broken_image_ends_with_3_after_the_others_are_shown(made, tmp_path):
 
 
 def test_without_a_run_it_says_how_to_get_one(tmp_path):
-    outcome = recam("visualize", "photo.jpg", cwd=tmp_path)
+    outcome = call("visualize", "photo.jpg", cwd=tmp_path)
     assert outcome.code == 4 and outcome.out == ""
     (line,) = outcome.err.splitlines()
     assert "recam train-cls" in line and "--weights imagenet" in line

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+COLOURED = ("FORCE_COLOR", "GITHUB_ACTIONS")
+PLAIN = {"NO_COLOR": "1", "COLUMNS": "160"}
+"""What makes the output easy to read, and by what it would be hard."""
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -30,8 +33,8 @@ class Outcome:
 
 def recam(*arguments: object, cwd: Path | None = None, timeout: float = 300) -> Outcome:
     """Run `recam` with the arguments and wait for it."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("FORCE_COLOR", "GITHUB_ACTIONS")}
-    environment |= {"NO_COLOR": "1", "COLUMNS": "160", "OMP_NUM_THREADS": "2"}
+    environment = {k: v for k, v in os.environ.items() if k not in COLOURED}
+    environment |= {**PLAIN, "OMP_NUM_THREADS": "2"}
     done = subprocess.run(
         [sys.executable, "-m", "recam_cli", *map(str, arguments)],
         cwd=cwd,
@@ -41,4 +44,9 @@ def recam(*arguments: object, cwd: Path | None = None, timeout: float = 300) -> 
         timeout=timeout,
         check=False,
     )
-    return Outcome(done.returncode, _ANSI.sub("", done.stdout), _ANSI.sub("", done.stderr))
+    return outcome_of(done.returncode, done.stdout, done.stderr)
+
+
+def outcome_of(code: int, out: str, err: str) -> Outcome:
+    """Return how a call ended, without colours."""
+    return Outcome(code, _ANSI.sub("", out), _ANSI.sub("", err))

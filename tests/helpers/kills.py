@@ -1,4 +1,4 @@
-"""Commands in processes of their own that are killed at a chosen moment (SIGKILL), and what they leave.
+"""Commands in processes of their own, which may be killed at a chosen moment (SIGKILL), and what they leave.
 
 Processes are forked from a server that has torch loaded already, so that each starts in a moment.
 """
@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -19,9 +20,10 @@ from pathlib import Path
 from typing import Literal
 
 from tests.helpers import crash
+from tests.helpers.command_line import COLOURED, PLAIN, Outcome, outcome_of
 
 server = multiprocessing.get_context("forkserver")
-server.set_forkserver_preload(["recam_cli.stages.train_cls", "recam_cli.stages.train_seg", "recam_cli.stages.irn"])
+server.set_forkserver_preload(["tests.helpers.preloaded"])
 _TIMINGS = ("started", "created", "seconds")
 _OF_THE_CALL = ("workers", "made", "kept")
 Moment = Literal["step", "opened", "half", "written", "synced", "replaced", "folder synced"]
@@ -73,6 +75,34 @@ def drive(
         raise TimeoutError(words)
     assert process.exitcode is not None
     return Ended(process.exitcode, out.read_text(encoding="utf-8"))
+
+
+def call(*arguments: object, cwd: Path | None = None, seconds: float = 300) -> Outcome:
+    """Run `recam` as `tests.helpers.command_line.recam` does, but forked, so that torch need not be loaded."""
+    words = [str(a) for a in arguments]
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = (Path(folder, name) for name in ("out", "err"))
+        process = server.Process(target=_called, args=(str(cwd or Path.cwd()), words, str(out), str(err)))
+        process.start()
+        process.join(seconds)
+        if process.is_alive():
+            process.kill()
+            raise TimeoutError(words)
+        assert process.exitcode is not None
+        return outcome_of(process.exitcode, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+
+
+def _called(folder: str, arguments: list[str], out: str, err: str) -> None:
+    from recam_cli import __main__
+
+    os.chdir(folder)
+    for number, path in ((1, out), (2, err)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    for name in COLOURED:
+        os.environ.pop(name, None)
+    os.environ.update(PLAIN)
+    sys.argv = ["recam", *arguments]
+    __main__.main()
 
 
 def _work(

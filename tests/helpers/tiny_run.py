@@ -22,11 +22,10 @@ from recam_cli.core.settings.train_seg import TrainSegSettings
 from tests.helpers.tiny_data import TINY_CLASSES, make_custom
 
 TINY_THRESHOLD = "0.3"
-SHAPES = Path(__file__).parents[2] / "checkpoints" / "recam-mobilenet_v2-shapes.safetensors"
 _TRAIN: dict[str, Any] = {
     "dataset": "custom",
-    "backbone": "mobilenet_v2",
-    "weights": str(SHAPES),
+    "backbone": "efficientnet_lite0",
+    "weights": "imagenet",
     "seed": 6,  # every class lights up somewhere
     "epochs": 1,
     "recam_epochs": 1,

@@ -38,7 +38,7 @@ CPU = torch.device("cpu")
 def made(tmp_path_factory):
     """Give a run with everything that is trained, walked masks among it."""
     root = tmp_path_factory.mktemp("made")
-    run = make_run(root, backbone="mobilenet_v2")
+    run = make_run(root)
     add_segmenter(run)
     walk(root / "data", run.path, "psa")
     walk(root / "data", run.path, "irn")

@@ -110,7 +110,7 @@ def cut_short(monkeypatch, where, name, at):
         pytest.param(write, "write_mask", 4, id="drawing"),
         pytest.param(Loop, "_step", 2, id="train-cls"),
         pytest.param(make_seeds, "write_seed", 4, id="make-seeds", marks=pytest.mark.slow),
-        pytest.param(Loop, "_step", 3, id="train-seg"),
+        pytest.param(Loop, "_step", 3, id="train-seg", marks=pytest.mark.slow),
         pytest.param(report, "run", 1, id="report", marks=pytest.mark.slow),
     ],
 )

@@ -33,7 +33,7 @@ def restored():
 def root(tmp_path_factory):
     """Give a run of every stage that computes, without the flag."""
     root = tmp_path_factory.mktemp("root")
-    run = make_run(root, backbone="mobilenet_v2", method="cam")
+    run = make_run(root, method="cam")
     walk(root / "data", run.path, "irn")
     flags = {**SEGMENTER, "dataset": "custom", "data_root": root / "data", "device": "cpu", "precision": "fp32"}
     train_seg.run(resolve(TrainSegSettings, flags={**flags, "workers": 0}), Run.open(run.path), SilentReporter())

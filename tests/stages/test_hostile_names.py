@@ -12,7 +12,7 @@ from recam_cli.core.runs.run import Run
 from recam_cli.core.settings.report import ReportSettings
 from recam_cli.core.settings.resolve import resolve
 from recam_cli.stages import report
-from tests.helpers.command_line import recam
+from tests.helpers.kills import call
 from tests.helpers.tiny_data import make_custom
 from tests.helpers.tiny_run import evaluate_run, make_run
 
@@ -35,7 +35,7 @@ def rename(data):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     root = tmp_path_factory.mktemp("hostile")
-    run = make_run(root, data=rename(make_custom(root / "data", classes=CLASSES)), backbone="mobilenet_v2")
+    run = make_run(root, data=rename(make_custom(root / "data", classes=CLASSES)))
     for of in ("seeds", "masks"):
         evaluate_run(run, of=of)
     return Run.open(run.path)
@@ -76,7 +76,7 @@ def test_no_cell_of_any_table_begins_like_a_formula(run):
 
 def test_the_terminal_prints_them_as_they_are(run):
     data = ("--dataset", "custom", "--data-root", run.path.parent / "data")
-    outcome = recam("evaluate", "--of", "masks", *data, "--run", run.path, "--quiet")
+    outcome = call("evaluate", "--of", "masks", *data, "--run", run.path, "--quiet")
     assert outcome.code == 0, outcome.err
     for name in CLASSES:
         assert name in outcome.out

@@ -38,7 +38,7 @@ def resumed(stage):
 
 def prepare(root):
     """Make a run below `root` with a classifier, seeds, masks and an untrained segmenter; six images to train on."""
-    run = make_run(root, images=9, backbone="mobilenet_v2")
+    run = make_run(root, images=9)
     add_segmenter(run)
     shutil.copytree(make_custom(root / "more", 9) / "JPEGImages", root / "photos")
     return root

@@ -23,7 +23,7 @@ from recam_cli.core.settings.evaluate import EvaluateSettings
 from recam_cli.core.settings.make_masks import MakeMasksSettings
 from recam_cli.core.settings.resolve import resolve
 from recam_cli.stages import evaluate, make_masks
-from tests.helpers.command_line import recam
+from tests.helpers.kills import call
 from tests.helpers.tiny_data import TINY_SIZE
 from tests.helpers.tiny_run import make_run
 
@@ -262,13 +262,13 @@ def test_masks_with_pixels_left_out_are_scored_as_the_plain_evaluation_reads_255
 def test_the_command_line_says_how_much_is_undecided_and_shows_the_curve(run):
     common = ("--run", run.path, "--quiet")
     flags = ("--refine", "none", "--ignore-below", "0.7", "--workers", "0", *common)
-    outcome = recam("make-masks", "--json", *flags)
+    outcome = call("make-masks", "--json", *flags)
     assert outcome.code == 0, outcome.err
     assert 0 < outcome.json["undecided"] < 1
     assert 0 < outcome.json["confidence"] <= 1
-    assert f"{100 * outcome.json['undecided']:.1f} % undecided" in recam("make-masks", *flags).out
+    assert f"{100 * outcome.json['undecided']:.1f} % undecided" in call("make-masks", *flags).out
 
-    scored = recam("evaluate", "--of", "masks", "--json", *common)
+    scored = call("evaluate", "--of", "masks", "--json", *common)
     assert scored.code == 0, scored.err
     assert [point["threshold"] for point in scored.json["coverage"]][-1] == 0.99
 

@@ -28,10 +28,10 @@ from recam_cli.stages import evaluate, make_masks, make_seeds, rerun, seed_choic
 from tests.helpers.command_line import recam
 from tests.helpers.kills import drive, left_by
 from tests.helpers.tiny_data import make_custom
-from tests.helpers.tiny_run import SHAPES, evaluate_run, make_run
+from tests.helpers.tiny_run import evaluate_run, make_run
 from tests.helpers.walk_run import walk
+from tests.helpers.weights_files import random_weights
 
-BACKBONE = "mobilenet_v2"  # its files are the smallest
 SEGMENTER = {"epochs": 1, "batch_size": 2, "crop": 32, "network": "lraspp", "stride": "16", "init": "none"}
 SEGMENTER |= {"flip": False, "device": "cpu", "precision": "fp32", "workers": 0}
 
@@ -52,7 +52,7 @@ class Told(SilentReporter):
 def whole(tmp_path_factory):
     """Give a run of both methods with segmenters and evaluations, and its repetition."""
     root = tmp_path_factory.mktemp("whole")
-    run = make_run(root, plain_cam=True, backbone=BACKBONE, momentum=0.5, jitter=0.1, seed=3)
+    run = make_run(root, plain_cam=True, momentum=0.5, jitter=0.1, seed=3)
     data = {"dataset": "custom", "data_root": root / "data"}
     for labels in ("masks", "truth"):
         flags = {**data, **SEGMENTER, "labels": labels, "seed": 5}
@@ -224,7 +224,7 @@ def test_a_stage_made_before_its_source_was_made_anew_is_told(root):
 def small(tmp_path_factory):
     """Give a run of a classifier and seeds, on data of its own."""
     root = tmp_path_factory.mktemp("small")
-    run = make_run(root, masks=False, method="cam", backbone=BACKBONE, snapshot_every=1e-6)
+    run = make_run(root, masks=False, method="cam", snapshot_every=1e-6)
     flags = {"dataset": "custom", "data_root": root / "data", "scales": "1", "workers": 0, "device": "cpu"}
     make_seeds.run(resolve(MakeSeedsSettings, flags=flags), run, SilentReporter())
     return root
@@ -271,8 +271,7 @@ def test_called_again_after_masks_or_data_have_changed_it_keeps_nothing_made_bef
 
 @pytest.mark.parametrize("begin", ["weights of the classifier", "init of the segmenter"])
 def test_weights_that_have_changed_since_are_told_by_name(tmp_path, begin):
-    start = tmp_path / "start.safetensors"
-    shutil.copyfile(SHAPES, start)
+    start = random_weights(tmp_path / "start.safetensors", "efficientnet_lite0")
     of_classifier = begin.endswith("classifier")
     run = make_run(tmp_path, masks=not of_classifier, **({"weights": str(start)} if of_classifier else {}))
     if not of_classifier:
@@ -334,7 +333,7 @@ def test_unfinished_stages_are_left_out_and_told(own):
 
 def test_a_walk_with_instances_is_repeated_with_its_parts(tmp_path):
     root = tmp_path / "root"
-    make_run(root, backbone=BACKBONE, method="cam")
+    make_run(root, method="cam")
     others = {"displacement_lr": 0.5, "displacement_steps": 7, "walk_steps": 9, "irn_lr": 0.05}
     walk(root / "data", root / "run", "irn", instances=True, **others)
     step = next(s for s in steps_of(Run.open(root / "run")) if s.kind == "make-masks")
@@ -350,7 +349,7 @@ def test_a_walk_with_instances_is_repeated_with_its_parts(tmp_path):
 @pytest.mark.slow
 def test_parts_of_masks_that_were_made_anew_otherwise_are_left_out(tmp_path):
     root = tmp_path / "root"
-    make_run(root, backbone=BACKBONE, method="cam")
+    make_run(root, method="cam")
     walk(root / "data", root / "run", "irn")
     flags = {"dataset": "custom", "data_root": root / "data", "refine": "none", "threshold": "0.4", "overwrite": True}
     make_masks.run(resolve(MakeMasksSettings, flags=flags), Run.open(root / "run"), SilentReporter())
@@ -359,23 +358,38 @@ def test_parts_of_masks_that_were_made_anew_otherwise_are_left_out(tmp_path):
     assert [s.stage for s in result.stages] == ["train-cls", "make-seeds", "make-masks"]
 
 
-@pytest.fixture
-def chosen_run(tmp_path, monkeypatch):
-    """Give the folder of a run as the preset small makes it, where what comes last in line is chosen: plain CAM."""
-    monkeypatch.setattr(seed_choice, "clearly_better", lambda one, known: True)
-    monkeypatch.setattr(seed_choice, "SIDES", ((32,), (48,)))
-    monkeypatch.setattr("recam_cli.core.settings.train_cls.MOST_EPOCHS", 1)
-    root = make_custom(tmp_path / "data", 6, splits={"train": range(4), "val": range(4, 6), "all": range(6)})
+def take_the_last(patch):
+    """Let what comes last in line be chosen, of few sizes: plain CAM; and train for one epoch."""
+    patch.setattr(seed_choice, "clearly_better", lambda one, known: True)
+    patch.setattr(seed_choice, "SIDES", ((32,), (48,)))
+    patch.setattr("recam_cli.core.settings.train_cls.MOST_EPOCHS", 1)
+
+
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory):
+    """Give the folder of a run as the preset small makes it."""
+    place = tmp_path_factory.mktemp("chosen")
+    root = make_custom(place / "data", 4, splits={"train": range(3), "val": range(3, 4), "all": range(4)})
     data = {"dataset": "custom", "data_root": root, "workers": 0, "device": "cpu", "precision": "fp32"}
-    small = {"backbone": BACKBONE, "probe_sides": (32,), "crop": 32, "long_side": (32, 48), "batch_size": 2}
-    recipe = {**preset_values("small", "custom", "train-cls"), **small, "weights": str(SHAPES)}
+    small = {"probe_sides": (32,), "crop": 32, "long_side": (32, 48), "batch_size": 2}
+    recipe = {**preset_values("small", "custom", "train-cls"), **small}
     training = resolve(TrainClsSettings, flags=data, preset=recipe)
     assert (training.settings.method, training.settings.start, training.settings.epochs) == ("auto", "probe", None)
-    train_cls.run(training, tmp_path / "run", SilentReporter())
-    run, seeds = Run.open(tmp_path / "run"), {"sides": (32,), "choose": True, "split": "all"}
-    make_seeds.run(resolve(MakeSeedsSettings, flags=data, preset=seeds), run, SilentReporter())
-    masks = {"refine": "crf", "split": "all"}
-    make_masks.run(resolve(MakeMasksSettings, flags={**data, **masks}), Run.open(run.path), SilentReporter())
+    with pytest.MonkeyPatch.context() as patch:
+        take_the_last(patch)
+        train_cls.run(training, place / "run", SilentReporter())
+        run, seeds = Run.open(place / "run"), {"sides": (32,), "choose": True, "split": "all"}
+        make_seeds.run(resolve(MakeSeedsSettings, flags=data, preset=seeds), run, SilentReporter())
+        masks = {"refine": "crf", "split": "all"}
+        make_masks.run(resolve(MakeMasksSettings, flags={**data, **masks}), Run.open(run.path), SilentReporter())
+    return place
+
+
+@pytest.fixture
+def chosen_run(chosen, tmp_path, monkeypatch):
+    """Give a folder with a copy of that run, to be repeated by the same choice; the data stay where they are."""
+    take_the_last(monkeypatch)
+    shutil.copytree(chosen / "run", tmp_path / "run")
     return tmp_path
 
 

@@ -173,7 +173,7 @@ def test_without_resume_a_classifier_is_begun_anew(classifiers, killed):
 def started(tmp_path_factory):
     """Give a folder with a run that has seeds and masks, to train on."""
     root = tmp_path_factory.mktemp("started")
-    make_run(root, backbone="mobilenet_v2")
+    make_run(root)
     return root
 
 
@@ -230,6 +230,7 @@ def test_snapshots_of_a_segmenter_begun_anew_are_kept_aside(started, tmp_path):
 def test_make_masks_goes_on_with_the_network_it_was_training(started, tmp_path, walk):
     whole, killed = copies(started, tmp_path)
     small = [f"--{walk}-epochs", 2, f"--{walk}-batch-size", 2, f"--{walk}-crop", 32, "--threshold", 0.3, "--workers", 0]
+    small += ["--irn-radius", 3, "--walk-steps", 4]
     command = ["make-masks", "--refine", walk, *small, *CPU, *EVERY_STEP, "--overwrite", *RUN]
     assert drive(whole, *command).code == 0
     assert drive(killed, *command, kill_at=2).killed

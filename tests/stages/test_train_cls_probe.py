@@ -22,7 +22,8 @@ from recam_cli.stages import classifier_phases, train_cls
 from tests.helpers.tiny_data import draw_photo, make_custom
 from tests.stages.test_train_cls import TINY
 
-PROBE = {**TINY, "weights": "builtin", "start": "probe", "probe_sides": "48", "precision": "fp32"}
+PROBE = {**TINY, "backbone": "efficientnet_lite0", "weights": "imagenet", "precision": "fp32"}
+PROBE |= {"start": "probe", "probe_sides": "48"}
 ONLY = {"epochs": 0, "recam_epochs": 0}
 
 
@@ -110,7 +111,7 @@ def test_one_class_in_every_photograph_is_warned_of_and_gets_the_prior(tmp_path)
     assert "every photograph shows cat" in told and "plain CAM" in told and "too few photographs" in told
     assert set(Run.open(tmp_path / "run").require("train-cls").outputs) == {"cam"}
     assert result.learned["cat"]["verdict"] == "too few"
-    head = head_of("mobilenet_v2", find_weights("mobilenet_v2", "builtin").state)
+    head = head_of("efficientnet_lite0", find_weights("efficientnet_lite0", "imagenet").state)
     row = object_row(_views(data, tmp_path / "run").features, head)
     torch.testing.assert_close(_state(tmp_path / "run")["fc1.weight"], row[None], rtol=1e-4, atol=1e-5)
 

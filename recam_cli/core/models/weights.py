@@ -1,8 +1,7 @@
-"""Where a backbone's pre-trained weights come from: a file, `checkpoints/`, or torchvision's download.
+"""Where a backbone's pre-trained weights come from: a file, `checkpoints/`, a package, or torchvision's download.
 
-All are safetensors. A torch file (`.pth`) comes in once, by `recam import-weights`; torchvision's download is imported
-as it arrives, and not kept. Where a card lies beside the weights, as beside those that come with recam, they must be
-those the card gives the SHA-256 of.
+Files are safetensors. A torch file (`.pth`) comes in once, by `recam import-weights`; torchvision's download is
+imported as it arrives, and not kept.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from torch import Tensor
 from recam_cli.core.download import DownloadError, digests_of, fetch
 from recam_cli.core.errors import DataError, UsageError
 from recam_cli.core.models.backbones import BACKBONES
-from recam_cli.core.models.builtin import builtin_weights, card_path
 from recam_cli.core.models.checkpoint import SUFFIX, read_state
 from recam_cli.core.models.foreign import read_foreign
 from recam_cli.core.models.importing import import_weights
@@ -65,14 +63,14 @@ def find_weights(
 
     Args:
         backbone: registry name.
-        source: "none"; a safetensors file; "builtin": the one that comes with recam; or "imagenet":
-            `<backbone>*.safetensors` of `folder` if there, else the installed package of this backbone's weights,
-            else a download that becomes such a file; of timm's networks timm's own download, which it keeps.
+        source: "none"; a safetensors file; or "imagenet": `<backbone>*.safetensors` of `folder` if there, else the
+            installed package of this backbone's weights, else a download that becomes such a file; of timm's networks
+            timm's own download, which it keeps.
         folder: where "imagenet" looks first.
         reporter: where a download's progress goes.
 
     Raises:
-        UsageError: neither file nor keyword, or nothing built in for this backbone.
+        UsageError: neither file nor keyword.
         DataError: the file cannot be used, is a torch file that has not been imported, or the download failed.
     """
     if source == "none":
@@ -85,11 +83,9 @@ def find_weights(
             state, origin = hub_state(backbone)
             return PretrainedWeights(state, origin, tensor_digest(state, ""))
         return _from_file(local or _download(backbone, folder, reporter or SilentReporter()))
-    if source == "builtin":
-        return _from_file(builtin_weights(backbone), carded=True)
     path = Path(source)
     if not path.is_file():
-        raise UsageError(f"--weights: {source} is neither a file nor one of imagenet, builtin, none")
+        raise UsageError(f"--weights: {source} is neither a file nor one of imagenet, none")
     if path.suffix != SUFFIX:
         raise _not_imported(path, backbone)
     return _from_file(path)
@@ -128,20 +124,8 @@ def _not_imported(path: Path, backbone: str) -> DataError:
     )
 
 
-def _from_file(path: Path, *, carded: bool = False) -> PretrainedWeights:
-    """Read a safetensors file; `carded` says that a card must lie beside it."""
-    digest, card = sha256_of(path), card_path(path)
-    if carded or card.is_file():
-        try:
-            noted = digest in card.read_text(encoding="utf-8")
-        except (OSError, ValueError):
-            noted = False
-        if not noted:
-            raise DataError(
-                f"{path}: its SHA-256 is not the one on its card {card.name}",
-                remedy="Restore both, or make them anew with: recam pretrain-backbone",
-            )
-    return PretrainedWeights(read_state(path), str(path), digest)
+def _from_file(path: Path) -> PretrainedWeights:
+    return PretrainedWeights(read_state(path), str(path), sha256_of(path))
 
 
 def _download(backbone: str, folder: Path, reporter: Reporter) -> Path:

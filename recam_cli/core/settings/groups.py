@@ -16,7 +16,7 @@ SCHEDULE = "Schedule"
 HARDWARE = "Hardware"
 OUTPUT = "Output"
 
-START_WORDS = ("classifier", "weights", "imagenet", "builtin", "none")
+START_WORDS = ("classifier", "weights", "imagenet", "none")
 """What initial weights can be but a file."""
 
 DatasetName = Literal["custom", "voc", "folder", "coco", "yolo", "shapes"]

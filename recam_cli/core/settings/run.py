@@ -48,9 +48,7 @@ class RunSettings:
     backbone: str | None = setting(
         None, f"Network of the classifier, and of the segmenter: {OR_TIMM}.", panel=MODEL, check=check_backbone
     )
-    weights: str | None = setting(
-        None, "What it starts from: imagenet, builtin, none, or a safetensors file.", panel=MODEL
-    )
+    weights: str | None = setting(None, "What it starts from: imagenet, none, or a safetensors file.", panel=MODEL)
     seed: int | None = setting(
         None, "Every random choice follows from it.", panel=SCHEDULE, minimum=0, maximum=2**31 - 1
     )

@@ -59,8 +59,7 @@ class TrainClsSettings(
     weights: str = setting(
         "imagenet",
         "Backbone weights: imagenet (a file in checkpoints/, else efficientnet_lite0's installed package, or "
-        "torchvision's or timm's download), builtin (a small MobileNetV2 that comes with recam), none, or a "
-        "safetensors file (of a .pth: recam import-weights).",
+        "torchvision's or timm's download), none, or a safetensors file (of a .pth: recam import-weights).",
         panel=MODEL,
     )
     stride: Literal["16", "8"] = setting("16", "Output stride of the backbone.", panel=MODEL)

@@ -10,9 +10,8 @@ import torch
 
 from recam_cli.core import download
 from recam_cli.core.errors import DataError
-from recam_cli.core.models import builtin, weights
+from recam_cli.core.models import weights
 from recam_cli.core.models.backbones import BACKBONES
-from recam_cli.core.models.builtin import builtin_weights, card_path
 from recam_cli.core.models.importing import import_weights
 from recam_cli.core.models.packaged import PACKAGES
 from recam_cli.core.models.weights import find_weights
@@ -113,21 +112,6 @@ def test_every_backbones_download_is_by_https_and_of_a_known_hash():
         assert url.startswith("https://") and len(prefix) >= 8, name
         assert weights.SHA256[file].startswith(prefix)
     assert all(len(digest) == 64 for digest in weights.SHA256.values())
-
-
-@pytest.mark.parametrize("fault", ["flipped", "no card"])
-def test_the_builtin_weights_must_be_those_of_their_card(tmp_path, monkeypatch, fault):
-    path = builtin_weights(NAME)
-    folder = tmp_path / "checkpoints"
-    folder.mkdir()
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    (folder / path.name).write_bytes(bytes(data) if fault == "flipped" else path.read_bytes())
-    if fault == "flipped":
-        shutil.copy(card_path(path), folder)
-    monkeypatch.setattr(builtin, "_PACKAGE", tmp_path / "recam_cli")
-    with pytest.raises(DataError, match="its SHA-256 is not the one on its card"):
-        find_weights(NAME, "builtin")
 
 
 def test_a_flipped_bit_in_imported_weights_is_found(torch_file, tmp_path):

@@ -28,7 +28,7 @@ TRAIN, VAL = "img_000", "img_005"
 def made(tmp_path_factory):
     """Give a run of a classifier, masks, a segmenter of true masks and both evaluated."""
     root = tmp_path_factory.mktemp("made")
-    run = make_run(root, method="cam", backbone="mobilenet_v2")
+    run = make_run(root, method="cam")
     flags = {**SEGMENTER, "data_root": root / "data"}
     train_seg.run(resolve(TrainSegSettings, flags=flags), run, SilentReporter())
     evaluate_run(run, of="masks")

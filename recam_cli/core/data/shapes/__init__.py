@@ -9,7 +9,4 @@ from recam_cli.core.data.shapes.scene import render_scene
 from recam_cli.core.data.shapes.spec import ShapesSpec
 from recam_cli.core.data.shapes.write import open_shapes, spec_of
 
-PRETRAIN_CATEGORIES = CLASSES
-"""Categories of the single-object pictures."""
-
-__all__ = ["CLASSES", "PRETRAIN_CATEGORIES", "ShapesSpec", "open_shapes", "render_scene", "spec_of"]
+__all__ = ["CLASSES", "ShapesSpec", "open_shapes", "render_scene", "spec_of"]
