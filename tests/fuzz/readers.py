@@ -17,10 +17,13 @@ from recam_cli.core.data.annotations import read_annotation
 from recam_cli.core.data.check_cache import CheckCache
 from recam_cli.core.data.check_files import check_files
 from recam_cli.core.data.classes import read_classes
+from recam_cli.core.data.coco import read_instances
 from recam_cli.core.data.images import read_grey, read_image, read_kind, read_mask, read_size
 from recam_cli.core.data.labels import read_labels
 from recam_cli.core.data.layout import build_samples, index_photos, read_list
 from recam_cli.core.data.shapes.write import _read_record
+from recam_cli.core.data.yolo import read_label_file
+from recam_cli.core.data.yolo_names import read_names
 from recam_cli.core.errors import DataError
 from recam_cli.core.metrics.score_files import _read_ids
 from recam_cli.core.models.checkpoint import packed, read_state
@@ -230,6 +233,10 @@ def _read_served(path: Path) -> Any:
     return download_from(path)
 
 
+def _read_boxes(path: Path) -> Any:
+    return read_label_file(path, 3)
+
+
 JSON = (*m.TEXT, *(m.json_part,) * 8)
 MANIFEST = (*JSON, *(m.json_free,) * 40)
 LINES = (*m.TEXT, *(m.json_line,) * 8)
@@ -260,6 +267,9 @@ READERS: dict[str, Reader] = {
     "mask": Reader("a.png", v.mask, lambda path: read_mask(path, max_pixels=PIXELS), PNG),
     "confidence": Reader("a.png", v.grey, lambda path: read_grey(path, max_pixels=PIXELS), PNG, share=0.5),
     "annotation": Reader("a.xml", v.annotation, read_annotation, m.TEXT),
+    "COCO annotations": Reader("instances.json", v.coco, read_instances, JSON),
+    "YOLO labels": Reader("a.txt", lambda: b"0 0.5 0.5 0.25 0.5\n2 0.1 0.2 0.1 0.1\n", _read_boxes, m.TEXT),
+    "YOLO names": Reader("data.yaml", v.yolo_names, lambda path: read_names(path.parent), m.TEXT),
     "split list": Reader("train.txt", lambda: b"img_000\nimg_001.jpg\n\xc3\xa9\n", _read_split_list, m.TEXT),
     "id list": Reader("ids.txt", lambda: b"img_000\nimg_001.jpg\n\xc3\xa9\n", _read_ids, m.TEXT, share=0.5),
     "classes": Reader("classes.txt", lambda: b"bus\ncat\ntraffic light\n", read_classes, m.TEXT, share=0.5),

@@ -111,6 +111,19 @@ def csv() -> bytes:
     return b'image,labels,note\nimg_000,cat,a\nimg_001,"cat;dog","a ""b"""\nimg_002,,\nimg_003,bus dog,"two\nlines"\n'
 
 
+def coco() -> bytes:
+    """COCO's annotations of two photographs."""
+    images = [{"id": n, "file_name": f"img_{n}.jpg", "height": 8, "width": 12} for n in (1, 2)]
+    boxes = [{"id": 5 + n, "image_id": n, "category_id": 3 * n, "bbox": [1, 1, 4, 4], "iscrowd": 0} for n in (1, 2)]
+    kinds = [{"id": 3, "name": "cat", "supercategory": "animal"}, {"id": 6, "name": "sofa"}]
+    return json.dumps({"info": {}, "images": images, "annotations": boxes, "categories": kinds}).encode()
+
+
+def yolo_names() -> bytes:
+    """A data.yaml."""
+    return b"path: .\ntrain: images/train  # pictures\nnc: 3\nnames:\n  0: cat\n  1: 'big dog'\n  2: sofa\n"
+
+
 def labels_json() -> bytes:
     return json.dumps({f"img_{i:03d}": ["cat", "traffic light"][: i % 3] for i in range(5)}).encode()
 
