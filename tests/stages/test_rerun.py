@@ -12,7 +12,6 @@ import pytest
 from recam_cli.core.cams.store import Seed, read_seed, write_seed
 from recam_cli.core.data.images import read_mask, write_image, write_mask
 from recam_cli.core.errors import RunError, UsageError
-from recam_cli.core.masks import stability
 from recam_cli.core.models import checkpoint
 from recam_cli.core.reporter import SilentReporter
 from recam_cli.core.rerun.steps import steps_of
@@ -363,7 +362,6 @@ def take_the_last(patch):
     """Let what comes last in line be chosen, of few sizes: plain CAM; and train for one epoch."""
     patch.setattr(seed_choice, "clearly_better", lambda one, known: True)
     patch.setattr(seed_choice, "SIDES", ((32,), (48,)))
-    patch.setattr(stability, "SIDE", 48)
     patch.setattr("recam_cli.core.settings.train_cls.MOST_EPOCHS", 1)
 
 
