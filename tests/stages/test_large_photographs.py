@@ -34,6 +34,7 @@ from tests.helpers.memory import MemoryWatch, tree_pss
 from tests.helpers.tiny_data import make_custom, tiny_ids
 from tests.helpers.tiny_run import make_run
 from tests.helpers.walk_run import SMALL
+from tests.helpers.weights_files import random_weights
 
 SIDE, TIMES = 96, 4
 QUICK = {"device": "cpu", "precision": "fp32", "workers": 0}
@@ -60,7 +61,10 @@ def places(tmp_path_factory):
         write_image(root / "large" / "JPEGImages" / photo.name, big)
     for mask in (root / "large" / "SegmentationClass").iterdir():
         write_mask(mask, np.kron(read_mask(mask), np.ones((TIMES, TIMES), np.uint8)))
-    make_run(root, data=root / "small", masks=False, long_side="48,96")
+    # Of features that were never learned: those of ImageNet tell such small pictures by the noise of being resized.
+    weights = random_weights(root / "start.safetensors", "resnet18")
+    start = {"backbone": "resnet18", "weights": str(weights)}
+    make_run(root, data=root / "small", masks=False, long_side="48,96", **start)
     return root
 
 
