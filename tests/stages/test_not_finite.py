@@ -167,7 +167,7 @@ def test_train_seg_stops_predicting_at_the_image(segmented, root, monkeypatch):
     folder = root / "run" / "predictions" / "val"
     for path in folder.glob("*.png"):
         path.unlink()
-    poison(monkeypatch, Segmenter, "logits", len(names))
+    poison(monkeypatch, Segmenter, "logits", len(names) + 2)  # two measure
     with pytest.raises(NotFiniteError) as caught:
         train_seg.run(segmented, run, SilentReporter())
     ends_at(names[-1], caught.value)
@@ -176,7 +176,7 @@ def test_train_seg_stops_predicting_at_the_image(segmented, root, monkeypatch):
 
 def test_predict_stops_at_the_photograph_and_keeps_masks_before(segmented, root, tmp_path, monkeypatch):
     photos = sorted((root / "data" / "JPEGImages").iterdir())
-    poison(monkeypatch, Segmenter, "logits", 3, math.inf)
+    poison(monkeypatch, Segmenter, "logits", 5, math.inf)  # two measure
     flags = {"flip": False, "out": tmp_path / "masks", **CPU}
     with pytest.raises(NotFiniteError) as caught:
         predict.run(resolve(PredictSettings, flags=flags), Run.open(root / "run"), SilentReporter(), [photos[0].parent])

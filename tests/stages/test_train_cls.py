@@ -171,7 +171,9 @@ def test_the_weights_of_the_last_finished_epoch_outlive_a_diverged_training(data
 
     def diverging(*arguments):
         calls.append(1)
-        return bce(*arguments) * (float("nan") if len(calls) == 4 else 1)  # in the second epoch of two steps
+        return bce(*arguments) * (
+            float("nan") if len(calls) == 6 else 1
+        )  # two measure; then the second epoch of two steps
 
     monkeypatch.setattr(classifier_phases, "_bce", diverging)
     with pytest.raises(TrainingError, match="epoch 2"):

@@ -170,7 +170,7 @@ def test_a_training_stopped_after_its_probe_goes_on_to_the_same_bits(tmp_path, m
 
     def stopped(*arguments):
         calls.append(1)
-        if len(calls) == 4:  # in the second of two epochs of two steps
+        if len(calls) == 6:  # two measure; then in the second of two epochs of two steps
             raise KeyboardInterrupt
         return bce(*arguments)
 

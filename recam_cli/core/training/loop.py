@@ -161,7 +161,7 @@ class Loop:
         with closing(load_batches(self.data, keys[at.done - first :], step.readers)) as batches:
             for batch in batches:
                 with told_where(partial(self._where, batch, at)):
-                    parts = step(batch, at.epoch, at.done)
+                    parts = self._step(step, batch, at.epoch, at.done)
                 at.done += 1
                 for name, value in parts.items():
                     at.sums[name] = at.sums.get(name, 0.0) + value
@@ -176,6 +176,9 @@ class Loop:
                     self.snapshots.keep_if_due(at, gradients=self._gradients_wait(at.done))
         at.means = {name: round(value / len(keys), 6) for name, value in at.sums.items()}
         at.epoch, at.sums, at.seconds = at.epoch + 1, {}, 0.0
+
+    def _step(self, step: _Step, batch: Batch, epoch: int, done: int) -> dict[str, float]:
+        return step(batch, epoch, done)
 
     def _where(self, batch: Batch, at: Position) -> str:
         return f"{self.title}, in epoch {at.epoch + 1}, step {at.done + 1}, at images {', '.join(self._ids(batch))}"
