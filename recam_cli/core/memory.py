@@ -197,11 +197,6 @@ class Budget:
         """
         return min(wanted, max(1, int(share * max(0, self.total - self.held) / each)))
 
-    def notes(self) -> dict[str, int]:
-        """Return what the manifest keeps of it, in bytes."""
-        room = {} if math.isinf(self.most) else {"most": int(self.most)}
-        return {"total": self.total, "held": self.held, "free": self.free, **room}
-
 
 def host_budget(text: str) -> Budget:
     """Return the budget that `text` means for what lies in main memory, worker processes among it, now."""

@@ -26,7 +26,7 @@ from recam_cli.core.runs.files import fingerprint
 from recam_cli.core.runs.items import ItemFolder
 from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings, stage_fingerprint
-from recam_cli.core.runs.stage_facts import ASKED_NOTE, CHOICE_NOTE
+from recam_cli.core.runs.stage_facts import ASKED_NOTE, CHOICE_NOTE, TOGETHER_NOTE
 from recam_cli.core.runs.variants import resolve_method, variant_suffix
 from recam_cli.core.settings.make_seeds import MakeSeedsSettings
 from recam_cli.core.settings.resolve import Resolved
@@ -149,7 +149,7 @@ def _make_all(
     todo = [sample for sample in images if not folder.done(sample.id)]
     looking = Looking.by(features, weight.device, settings.memory, STAGE, "use smaller --sides or --scales")
     together = looking.pixels(least=_largest(settings, todo))
-    entry.notes["memory"] = looking.budget.notes()
+    entry.notes[TOGETHER_NOTE] = {"pixels": together}
     with Commits() as commits, reporter.track("Making seeds", len(images)) as progress:
         progress.advance(len(images) - len(todo))
         read = read_batches(

@@ -17,6 +17,7 @@ from recam_cli.core.footprint import Looking
 from recam_cli.core.hardware import autocast, choose_device, choose_precision, computed_with
 from recam_cli.core.memory import parts_of
 from recam_cli.core.runs.commits import Commits
+from recam_cli.core.runs.stage_facts import TOGETHER_NOTE
 from recam_cli.core.settings.declare import part_of
 from recam_cli.core.settings.make_masks import RandomWalkSettings
 from recam_cli.core.settings.resolve import Resolved
@@ -103,7 +104,7 @@ def run(work: MaskWork, guide: Guide) -> Path:
                     progress.advance(len(part.samples))
         entry.metrics |= {"images": len(images), "made": len(todo)}
         entry.notes |= {
-            "memory": looking.budget.notes(),
+            TOGETHER_NOTE: {"pixels": looking.pixels()},
             "floor": guide.floor,
             **computed_with(choose_precision(settings.precision, device)),
         }

@@ -16,6 +16,7 @@ from recam_cli.core.models.segment_inference import Predicting
 from recam_cli.core.models.segmenters import Segmenter
 from recam_cli.core.models.self_taught import SEEN, SelfTaught, join
 from recam_cli.core.runs.commits import Commits
+from recam_cli.core.runs.stage_facts import TOGETHER_NOTE
 from recam_cli.core.settings.declare import part_of
 from recam_cli.core.settings.make_masks import SelfTaughtSettings, SplitSettings, VotedSettings
 from recam_cli.core.settings.resolve import Resolved
@@ -122,7 +123,7 @@ def _join_all(work: MaskWork, walked: Path, cut: Threshold, segmenter: Segmenter
         entry.metrics |= {"images": len(images), "made": len(todo)}
         entry.notes |= {
             "threshold": JOINED_THRESHOLD,
-            "memory": looking.looking.budget.notes(),
+            TOGETHER_NOTE: {"pixels": looking.looking.pixels()},
             **computed_with(precision),
         }
         entry.outputs[FOLDER] = run.output_of_folder(folder.path, "*.npz")

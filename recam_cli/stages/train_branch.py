@@ -13,10 +13,10 @@ from recam_cli.core.models.branch_files import NetKind, Trained, on_device
 from recam_cli.core.models.segmenter_start import find_start, resolve_backbone
 from recam_cli.core.runs.files import sha256_of
 from recam_cli.core.runs.run import result_settings, stage_fingerprint
+from recam_cli.core.runs.stage_facts import TOGETHER_NOTE
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.core.training.branch_training import Lesson, Place, train_branch
 from recam_cli.core.training.loader import TrainingImages
-from recam_cli.core.training.parts import TOGETHER_NOTE
 from recam_cli.core.training.snapshot_files import FOLDER as SNAPSHOTS
 from recam_cli.core.training.snapshot_files import Snapshot, SnapshotFolder, changes_of, of_identity
 from recam_cli.core.training.snapshots import Snapshots, identity_of, seconds_of

@@ -22,11 +22,10 @@ from recam_cli.core.models.weights import PretrainedWeights, find_weights
 from recam_cli.core.reporter import Reporter
 from recam_cli.core.runs.manifest import StageEntry
 from recam_cli.core.runs.run import Run, result_settings
-from recam_cli.core.runs.stage_facts import MEASURED_NOTE
+from recam_cli.core.runs.stage_facts import MEASURED_NOTE, TOGETHER_NOTE
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.core.settings.train_cls import TrainClsSettings
 from recam_cli.core.training.best import BestEpoch
-from recam_cli.core.training.parts import TOGETHER_NOTE
 from recam_cli.core.training.snapshot_files import FOLDER as SNAPSHOTS
 from recam_cli.core.training.snapshot_files import SnapshotFolder, require_snapshot
 from recam_cli.core.training.snapshots import Snapshots, identity_of, seconds_of

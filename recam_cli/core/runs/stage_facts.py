@@ -25,6 +25,8 @@ TRAINED_IN = {"train-cls": "classifier", "train-seg": "segmenter"}
 
 SCORABLE_NOTE = "scorable"
 """Note of train-seg: whether the images it predicted have true masks."""
+TOGETHER_NOTE = "together"
+"""How many photographs of a batch were computed together by phase, or how many pixels: last bits depend on it."""
 CHOICE_NOTE = "choice"
 """Note of make-seeds where method or sides were chosen: what by, and what had been asked for."""
 ASKED_NOTE = "asked"

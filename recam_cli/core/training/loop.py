@@ -16,6 +16,7 @@ from recam_cli.core.errors import RunError, TrainingError
 from recam_cli.core.hardware import autocast
 from recam_cli.core.reporter import Progress, Reporter
 from recam_cli.core.resources import told_where
+from recam_cli.core.runs.stage_facts import TOGETHER_NOTE
 from recam_cli.core.signals import Interrupted
 from recam_cli.core.training.loader import (
     Batch,
@@ -25,7 +26,7 @@ from recam_cli.core.training.loader import (
     load_batches,
 )
 from recam_cli.core.training.not_finite import Fault, StepGuard, facts_of, fault_of_losses, tensors_of
-from recam_cli.core.training.parts import TOGETHER_NOTE, Splitting
+from recam_cli.core.training.parts import Splitting
 from recam_cli.core.training.schedule import set_rates
 from recam_cli.core.training.snapshots import Position, Snapshots, generators
 

@@ -27,8 +27,6 @@ from recam_cli.core.training.loader import Batch
 if TYPE_CHECKING:
     from recam_cli.core.training.loop import Losses
 
-TOGETHER_NOTE = "together"
-"""In snapshots and manifests: by phase, how many images of a batch are computed together."""
 REMEDY = "use a smaller crop"
 WHOLE_REMEDY = "use a smaller batch or crop"
 _SLOTS = 3
