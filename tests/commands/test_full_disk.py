@@ -18,7 +18,7 @@ def prepared(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("stage", "free"),
-    [("make-seeds", 24), pytest.param("make-masks by cuts", 36, marks=pytest.mark.slow), ("predict", 20)],
+    [("make-seeds", 20), pytest.param("make-masks by cuts", 36, marks=pytest.mark.slow), ("predict", 20)],
 )
 def test_an_item_stage_on_a_disk_that_becomes_full_keeps_its_items_and_goes_on_once_there_is_space(
     prepared, tmp_path, stage, free

@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
+from recam_cli.core.cams import families
 from recam_cli.core.cams.store import Seed, read_seed, write_seed
 from recam_cli.core.data.images import read_mask, write_image, write_mask
 from recam_cli.core.errors import RunError, UsageError
@@ -361,7 +362,7 @@ def test_parts_of_masks_that_were_made_anew_otherwise_are_left_out(tmp_path):
 def take_the_last(patch):
     """Let what comes last in line be chosen, of few sizes: plain CAM; and train for one epoch."""
     patch.setattr(seed_choice, "clearly_better", lambda one, known: True)
-    patch.setattr(seed_choice, "SIDES", ((32,), (48,)))
+    patch.setattr(families, "SIDES", ((32,), (48,)))
     patch.setattr("recam_cli.core.settings.train_cls.MOST_EPOCHS", 1)
 
 
