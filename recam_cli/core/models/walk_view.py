@@ -22,14 +22,17 @@ from recam_cli.core.masks.label_job import LabelRule
 from recam_cli.core.masks.refine import Refinement, refine_seed
 from recam_cli.core.masks.self_training import JOINED_THRESHOLD
 from recam_cli.core.models.boundary_files import boundary_digest
-from recam_cli.core.models.branch_files import AFFINITY, BOUNDARY, branch_file, load_branch
+from recam_cli.core.models.branch_files import AFFINITY, BOUNDARY, load_branch
 from recam_cli.core.models.segmenter_files import load_segmenter
 from recam_cli.core.models.segmenters import Segmenter
 from recam_cli.core.models.self_taught import SELF, join
 from recam_cli.core.runs.files import sha256_of
 from recam_cli.core.runs.run import Run
+from recam_cli.core.runs.verify import verified_file
 from recam_cli.core.settings.irn import walk_kind
 from recam_cli.core.settings.make_masks import MakeMasksSettings
+
+_RESTORE = "Restore it, or make the masks anew: recam make-masks --overwrite, or say --refine crf"
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,21 +152,22 @@ def _network(run: Run, suffix: str, kind: str, settings: MakeMasksSettings, devi
     net: WalkNet = load_branch(path, of, device)
     walk = run.require(f"random-walk{suffix}")
     if walk.inputs.get(kind) != (boundary_digest(path) if kind == BOUNDARY.name else sha256_of(path)):
-        raise RunError(
-            f"{path} has changed since the run's masks were made with it",
-            remedy="Restore it, or make the masks anew: recam make-masks --overwrite, or say --refine crf",
-        )
+        raise _changed(path)
     return net
 
 
 def _taught(run: Run, suffix: str, device: torch.device) -> Segmenter:
-    """Return the segmenter that had a say in the run's masks."""
-    stage = f"train-{SELF}{suffix}"
-    noted = run.require(stage).outputs[SELF]
-    path = branch_file(SELF, run.path, suffix)
-    if run.require(f"self-training{suffix}").inputs.get(SELF) != noted.sha256 or sha256_of(path) != noted.sha256:
-        raise RunError(
-            f"{path} has changed since the run's masks were made with it",
-            remedy="Restore it, or make the masks anew: recam make-masks --overwrite, or say --refine crf",
-        )
+    """Return the segmenter that had a say in the run's masks.
+
+    Raises:
+        RunError: it is missing or has changed.
+        DataError: its file is damaged.
+    """
+    path, digest = verified_file(run, f"train-{SELF}{suffix}", SELF, remedy=_RESTORE)
+    if run.require(f"self-training{suffix}").inputs.get(SELF) != digest:
+        raise _changed(path)
     return load_segmenter(path, device)[0]
+
+
+def _changed(path: Path) -> RunError:
+    return RunError(f"{path} has changed since the run's masks were made with it", remedy=_RESTORE)

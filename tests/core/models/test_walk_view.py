@@ -75,3 +75,15 @@ def test_a_network_that_is_gone_is_named(trained, tmp_path):
     (tmp_path / "run" / "irn" / "irn.safetensors").unlink()
     with pytest.raises(RunError, match=r"irn\.safetensors: the boundary network of the run's masks is missing"):
         view(Run.open(tmp_path / "run"))
+
+
+def test_a_segmenter_of_self_training_that_is_gone_or_another_is_named(trained, tmp_path):
+    run = make(trained, refine="irn", self_epochs=1)
+    shutil.copytree(run.path, tmp_path / "run")
+    weights = tmp_path / "run" / "self" / "self.safetensors"
+    weights.write_bytes(b"another")
+    with pytest.raises(RunError, match=r"self\.safetensors has changed since train-self wrote it"):
+        view(Run.open(tmp_path / "run"))
+    weights.unlink()
+    with pytest.raises(RunError, match=r"self\.safetensors is missing"):
+        view(Run.open(tmp_path / "run"))
