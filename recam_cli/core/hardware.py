@@ -9,14 +9,24 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from recam_cli.core.errors import UsageError
 
+Net = TypeVar("Net", bound=nn.Module)
+
 _M_MMAP_MAX, _M_TRIM_THRESHOLD, _M_TOP_PAD = -4, -1, -2
+
+
+def on_device(net: Net, device: torch.device) -> Net:
+    """Move a network to `device`, in the memory layout that is fastest there."""
+    net.to(device)
+    if device.type != "mps":
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net
 
 
 def choose_device(name: str) -> torch.device:

@@ -18,11 +18,10 @@ from recam_cli.core.data.images import read_image, read_size
 from recam_cli.core.data.photos import fitted
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.errors import DataError
-from recam_cli.core.hardware import autocast, choose_device, choose_precision, prepare_process
+from recam_cli.core.hardware import autocast, choose_device, choose_precision, on_device, prepare_process
 from recam_cli.core.masks.crf import check_backend
 from recam_cli.core.masks.refine import SeedRefiner
 from recam_cli.core.models.backbones import build_backbone
-from recam_cli.core.models.segmenter_files import on_device
 from recam_cli.core.models.segmenters import build_segmenter
 from recam_cli.core.settings.irn import walk_kind
 from recam_cli.core.settings.make_masks import MakeMasksSettings
@@ -140,11 +139,11 @@ def _network(settings: TrainClsSettings) -> tuple[float, float]:
     device = choose_device(settings.device)
     precision = choose_precision(settings.precision, device)
     with torch.random.fork_rng(devices=[]):
-        network = build_backbone(settings.backbone, stride=int(settings.stride)).to(device)
+        network = build_backbone(settings.backbone, stride=int(settings.stride))
     if settings.weights != "none":
         network.freeze_statistics()
         network.freeze_stem()
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    on_device(network, device)
     images = _crops(settings.crop, settings.batch_size, device)
 
     def forward() -> None:

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic
 
-from recam_cli.core.hardware import choose_device, choose_precision, computed_with, prepare_process
-from recam_cli.core.models.branch_files import NetKind, Trained, on_device
+from recam_cli.core.hardware import choose_device, choose_precision, computed_with, on_device, prepare_process
+from recam_cli.core.models.branch_files import NetKind, Trained
 from recam_cli.core.models.segmenter_start import find_start, resolve_backbone
 from recam_cli.core.runs.files import sha256_of
 from recam_cli.core.runs.run import result_settings, stage_fingerprint

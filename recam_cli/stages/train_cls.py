@@ -13,7 +13,7 @@ from recam_cli.core.data.check import check_image_set, open_checked
 from recam_cli.core.data.registry import data_root, fetch, open_dataset
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.errors import DataError, UsageError
-from recam_cli.core.hardware import choose_device, choose_precision, computed_with, prepare_process
+from recam_cli.core.hardware import choose_device, choose_precision, computed_with, on_device, prepare_process
 from recam_cli.core.metrics.unlearned import LEARNED, unlearned_lines
 from recam_cli.core.models.backbones import build_backbone, head_of
 from recam_cli.core.models.classifier import Classifier
@@ -222,5 +222,4 @@ def _build(
         backbone.freeze_stem()
     classifier = Classifier(backbone, num_classes)
     classifier.reset_heads(generator)
-    classifier = classifier.to(device)
-    return classifier if device.type == "mps" else classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return on_device(classifier, device)

@@ -14,12 +14,12 @@ from recam_cli.core.data.reading import read_batches
 from recam_cli.core.data.registry import open_dataset
 from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.errors import DataError, RunError
-from recam_cli.core.hardware import choose_device, choose_precision, computed_with, prepare_process
+from recam_cli.core.hardware import choose_device, choose_precision, computed_with, on_device, prepare_process
 from recam_cli.core.masks.crf import check_backend
 from recam_cli.core.memory import parts_of
 from recam_cli.core.models.checkpoint import read_about, read_state
 from recam_cli.core.models.segment_inference import Predicting, predict_masks
-from recam_cli.core.models.segmenter_files import FOLDER, load_segmenter, on_device, save_segmenter
+from recam_cli.core.models.segmenter_files import FOLDER, load_segmenter, save_segmenter
 from recam_cli.core.models.segmenter_start import Start, find_start, resolve_backbone, start_backbone
 from recam_cli.core.models.segmenters import build_segmenter
 from recam_cli.core.reporter import Reporter

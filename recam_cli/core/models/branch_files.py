@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from recam_cli.core.errors import DataError
+from recam_cli.core.hardware import on_device
 from recam_cli.core.models.affinity_net import AffinityNet
 from recam_cli.core.models.backbones import Backbone, build_backbone
 from recam_cli.core.models.branch import Branch
@@ -143,14 +144,6 @@ def load_branch(path: Path, kind: BranchKind[Net], device: torch.device) -> Net:
     net = kind.build(rebuilt_backbone(about, path), **facts)
     load_into(path, net)
     return on_device(net.eval(), device)
-
-
-def on_device(net: Trained, device: torch.device) -> Trained:
-    """Move a network to `device`, in the memory layout that is fastest there."""
-    net.to(device)
-    if device.type != "mps":
-        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return net
 
 
 def _with_article(noun: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from recam_cli.core.errors import DataError, RunError
+from recam_cli.core.hardware import on_device
 from recam_cli.core.models.checkpoint import load_into, read_about, save_model
 from recam_cli.core.models.classifier import Classifier
 from recam_cli.core.models.header import class_names, rebuilt_backbone
@@ -49,8 +50,7 @@ def load_classifier(path: Path, device: torch.device) -> tuple[Classifier, tuple
     classifier = Classifier(rebuilt_backbone(about, path), len(classes))
     load_into(path, classifier)
     classifier.backbone.freeze_statistics()
-    ready = classifier.eval().to(device)
-    return ready.to(memory_format=torch.channels_last) if device.type != "mps" else ready, classes  # type: ignore[call-overload]
+    return on_device(classifier.eval(), device), classes
 
 
 def run_classifier(run: Run, method: str, device: torch.device) -> tuple[Classifier, tuple[str, ...], str]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from recam_cli.core.errors import DataError
+from recam_cli.core.hardware import on_device
 from recam_cli.core.models.checkpoint import load_into, read_about, save_model
 from recam_cli.core.models.header import class_names, damaged, rebuilt_backbone, word
 from recam_cli.core.models.segmenters import HEADS, Segmenter, build_segmenter
@@ -50,11 +51,3 @@ def load_segmenter(path: Path, device: torch.device) -> tuple[Segmenter, tuple[s
     load_into(path, segmenter)
     backbone.freeze_statistics()
     return on_device(segmenter.eval(), device), classes
-
-
-def on_device(segmenter: Segmenter, device: torch.device) -> Segmenter:
-    """Move a segmenter to `device`, in the memory layout that is fastest there."""
-    segmenter.to(device)
-    if device.type != "mps":
-        segmenter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return segmenter
