@@ -16,15 +16,14 @@ from recam_cli.core.cams.families import SAMPLE as TRIED
 from recam_cli.core.cams.families import other_sides
 from recam_cli.core.data.samples import ImageSet
 from recam_cli.core.masks.stability import SAMPLE, SIDE
-from recam_cli.core.models.self_taught import SEEN
 from recam_cli.core.run_speeds import MEGA, Amount, Speeds, amount_of, measured
 from recam_cli.core.settings.irn import walk_kind
 from recam_cli.core.settings.make_masks import MakeMasksSettings
 from recam_cli.core.settings.make_seeds import MakeSeedsSettings
 from recam_cli.core.settings.resolve import Resolved
+from recam_cli.core.settings.self_training import LEARNING
 from recam_cli.core.settings.train_cls import TrainClsSettings
 from recam_cli.core.settings.train_seg import TrainSegSettings
-from recam_cli.core.training.self_lesson import CROP
 
 START = {"check-data": 0.3, "train-cls": 1.0, "make-seeds": 0.3, "make-masks": 4.0, "train-seg": 1.0, "report": 1.5}
 """Seconds that a stage takes whatever the number of photographs, e.g. to start worker processes."""
@@ -124,8 +123,8 @@ def _self_training(settings: MakeMasksSettings, amount: Amount, speeds: Speeds) 
     """Return the seconds of the segmenter's steps, and of what it sees at one size, mirrored, too."""
     if settings.self_epochs == 0:
         return 0.0
-    seconds = _steps(amount.train * settings.self_epochs, CROP, speeds.segmenting, amount, speeds)
-    seeing = amount.seen(SEEN) * 2 * HEADS["lraspp"] * speeds.forward
+    seconds = _steps(amount.train * settings.self_epochs, LEARNING.crop, speeds.segmenting, amount, speeds)
+    seeing = amount.seen(LEARNING.predict_side) * 2 * HEADS[LEARNING.network] * speeds.forward
     return seconds + amount.train * (seeing + 2 * amount.area * (speeds.decoding + CUTTING / speeds.cores))
 
 

@@ -10,7 +10,7 @@ import torch
 from recam_cli.core.affinity.instance_files import read_listed, write_instances
 from recam_cli.core.affinity.instances import group_cells, instances_of, walk_parts
 from recam_cli.core.data.images import read_mask
-from recam_cli.core.data.reading import PhotoBatch, read_batches
+from recam_cli.core.data.reading import PhotoBatch
 from recam_cli.core.data.transforms import enlarged
 from recam_cli.core.footprint import Looking
 from recam_cli.core.hardware import autocast, choose_device, choose_precision, under_autocast
@@ -56,27 +56,20 @@ def run(work: MaskWork, *, net: BoundaryNet, masks: Path, floor: float, inputs: 
     device = choose_device(settings.device)
     with run.stage(name, Resolved(settings, work.resolved.sources), inputs=inputs, device=str(device)) as entry:
         moved = folder.begin(work.reporter)
-        todo = [sample for sample in images if not folder.done(sample.id)]
-        read = read_batches(
-            todo,
-            settings.walk_batch_size,
-            max_pixels=settings.max_pixels,
-            workers=work.workers,
-            longest=settings.work_side,
-        )
         look = under_autocast(net.boundaries_with_field, device, choose_precision(settings.precision, device))
         looking = Looking.by(look, device, settings.memory, STAGE, "use a smaller --walk-side or --walk-scale")
-        with Commits() as commits, work.reporter.track("Instances", len(images)) as progress:
-            progress.advance(len(images) - len(todo))
-            for batch in read:
-                for part in parts_of_photographs(batch, looking, settings):
-                    _tell_apart(part, work, folder, net, settings, masks, floor, commits)
-                    progress.advance(len(part.samples))
+        made = work.over_batches(
+            folder,
+            "Instances",
+            settings.walk_batch_size,
+            lambda batch: parts_of_photographs(batch, looking, settings),
+            lambda part, commits: _tell_apart(part, work, folder, net, settings, masks, floor, commits),
+        )
         found = sum(len(read_listed(folder.file(sample.id).with_suffix(".json"))) for sample in images)
-        entry.metrics |= {"images": len(images), "made": len(todo), "instances": found}
+        entry.metrics |= {"images": len(images), "made": made, "instances": found}
         entry.outputs["maps"] = run.output_of_folder(folder.path, "*.png")
         entry.outputs["lists"] = run.output_of_folder(folder.path, "[!.]*.json")
-    return InstancesResult(folder.path, len(todo), len(images) - len(todo), found, moved)
+    return InstancesResult(folder.path, made, len(images) - made, found, moved)
 
 
 @torch.inference_mode()

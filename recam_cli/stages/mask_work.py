@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from recam_cli.core.cams.store import Seed, read_seed, read_seed_of
+from recam_cli.core.cams.store import Seed, read_seed, read_seed_of, write_seed
+from recam_cli.core.data.reading import PhotoBatch, read_batches
 from recam_cli.core.data.samples import ImageSet, Sample
 from recam_cli.core.data.sizes import Size
 from recam_cli.core.errors import DataError, UsageError
@@ -178,6 +179,39 @@ class MaskWork:
                 progress.advance(1, **receive(sample, job.tally_of_kept(sample), False))
             run_over(DeferringJob(job), todo, take, workers=workers, name_of=lambda sample: sample.id)
 
+    def over_batches(
+        self,
+        folder: ItemFolder,
+        title: str,
+        batch_size: int,
+        parts: Callable[[PhotoBatch], Iterable[PhotoBatch]],
+        make: Callable[[PhotoBatch, Commits], None],
+    ) -> int:
+        """Make the files of every image that lacks its one in `folder`, in batches of photographs of equal size.
+
+        Args:
+            folder: which are there.
+            title: of the progress.
+            batch_size: most of a batch.
+            parts: splits a batch into what is computed together.
+            make: writes the files of such a part, each as an item of the commits.
+
+        Returns:
+            How many images lacked theirs.
+        """
+        todo = [sample for sample in self.images if not folder.done(sample.id)]
+        settings = self.settings
+        read = read_batches(
+            todo, batch_size, max_pixels=settings.max_pixels, workers=self.workers, longest=settings.work_side
+        )
+        with Commits() as commits, self.reporter.track(title, len(self.images)) as progress:
+            progress.advance(len(self.images) - len(todo))
+            for batch in read:
+                for part in parts(batch):
+                    make(part, commits)
+                    progress.advance(len(part.samples))
+        return len(todo)
+
     def finished(self, stage: str, folder: ItemFolder) -> StageEntry | None:
         """Return the entry of a part that was made to its end with the same settings, whose files are all there."""
         entry = self.run.entry(stage)
@@ -191,6 +225,17 @@ class MaskWork:
             yield read_seed(folder / f"{sample.id}.npz")
             if progress is not None:
                 progress.advance()
+
+
+def write_seeds(folder: ItemFolder, samples: Sequence[Sample], seeds: Sequence[Seed], commits: Commits) -> None:
+    """Write the seed of each sample into `folder`.
+
+    Raises:
+        NotFiniteError: a map is not finite.
+    """
+    for sample, seed in zip(samples, seeds, strict=True):
+        with commits.item():
+            write_seed(folder.file(sample.id), seed)
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,19 @@ from pathlib import Path
 import torch
 
 from recam_cli.core.affinity.spread import WalkNet, spread_seeds
-from recam_cli.core.cams.store import Seed, write_seed
+from recam_cli.core.cams.store import Seed
 from recam_cli.core.data.images import read_mask
-from recam_cli.core.data.reading import PhotoBatch, read_batches
+from recam_cli.core.data.reading import PhotoBatch
 from recam_cli.core.data.transforms import enlarged, enlarged_size
 from recam_cli.core.footprint import Looking
 from recam_cli.core.hardware import autocast, choose_device, choose_precision, computed_with
 from recam_cli.core.memory import parts_of
-from recam_cli.core.runs.commits import Commits
 from recam_cli.core.runs.stage_facts import TOGETHER_NOTE
 from recam_cli.core.settings.declare import part_of
 from recam_cli.core.settings.make_masks import RandomWalkSettings
 from recam_cli.core.settings.resolve import Resolved
 from recam_cli.stages.mask_labels import Labels
-from recam_cli.stages.mask_work import MaskWork
+from recam_cli.stages.mask_work import MaskWork, write_seeds
 
 STAGE = "random-walk"
 FOLDER = "walked"
@@ -84,25 +83,15 @@ def run(work: MaskWork, guide: Guide) -> Path:
         return folder.path
     with run.stage(name, Resolved(settings, work.resolved.sources), inputs=inputs, device=str(device)) as entry:
         folder.begin(reporter)
-        todo = [sample for sample in images if not folder.done(sample.id)]
-        read = read_batches(
-            todo,
-            settings.walk_batch_size,
-            max_pixels=settings.max_pixels,
-            workers=work.workers,
-            longest=settings.work_side,
-        )
         looking = _looking(guide, settings)
-        with Commits() as commits, reporter.track("Random walk", len(images)) as progress:
-            progress.advance(len(images) - len(todo))
-            for batch in read:
-                for part in parts_of_photographs(batch, looking, settings):
-                    walked = _walk(part, work, guide, settings)
-                    for sample, seed in zip(part.samples, walked, strict=True):
-                        with commits.item():
-                            write_seed(folder.file(sample.id), seed)
-                    progress.advance(len(part.samples))
-        entry.metrics |= {"images": len(images), "made": len(todo)}
+        made = work.over_batches(
+            folder,
+            "Random walk",
+            settings.walk_batch_size,
+            lambda batch: parts_of_photographs(batch, looking, settings),
+            lambda part, commits: write_seeds(folder, part.samples, _walk(part, work, guide, settings), commits),
+        )
+        entry.metrics |= {"images": len(images), "made": made}
         entry.notes |= {
             TOGETHER_NOTE: {"pixels": looking.pixels()},
             "floor": guide.floor,
@@ -128,10 +117,9 @@ def _looking(guide: Guide, settings: RandomWalkSettings) -> Looking:
 
 def parts_of_photographs(batch: PhotoBatch, looking: Looking, settings: RandomWalkSettings) -> Iterator[PhotoBatch]:
     """Yield a batch in parts of as many photographs as may be walked on together; errors as of `Looking.together`."""
-    height, width = batch.images[0].shape[:2]
-    rows, columns = enlarged_size((height, width), settings.walk_scale, side=settings.walk_side)
+    rows, columns = enlarged_size(batch.size, settings.walk_scale, side=settings.walk_side)
     for part in parts_of(len(batch.samples), looking.together(len(batch.samples), rows * columns)):
-        yield PhotoBatch(batch.samples[part], batch.images[part], batch.sizes[part])
+        yield batch.part(part)
 
 
 @torch.inference_mode()

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from recam_cli.core.cams.store import Seed, label_of, write_seed
-from recam_cli.core.data.reading import PhotoBatch, read_batches
+from recam_cli.core.cams.store import Seed, label_of
+from recam_cli.core.data.reading import PhotoBatch
 from recam_cli.core.hardware import choose_device, choose_precision, computed_with
 from recam_cli.core.masks.self_training import JOINED_THRESHOLD
 from recam_cli.core.memory import parts_of
 from recam_cli.core.models.segment_inference import Predicting
 from recam_cli.core.models.segmenters import Segmenter
-from recam_cli.core.models.self_taught import SEEN, SelfTaught, join
+from recam_cli.core.models.self_taught import SelfTaught, join
 from recam_cli.core.runs.commits import Commits
 from recam_cli.core.runs.stage_facts import TOGETHER_NOTE
 from recam_cli.core.settings.declare import part_of
 from recam_cli.core.settings.make_masks import SelfTaughtSettings, SplitSettings, VotedSettings
 from recam_cli.core.settings.resolve import Resolved
+from recam_cli.core.settings.self_training import LEARNING
 from recam_cli.core.training.self_lesson import SelfLesson
 from recam_cli.stages import mask_labels, train_branch
-from recam_cli.stages.mask_work import MaskWork, Threshold
+from recam_cli.stages.mask_work import MaskWork, Threshold, write_seeds
 
 STAGE = "self-training"
 FOLDER = "joined"
 DRAFTS_STAGE, DRAFTS = "draft-masks", "drafts"
-_TOGETHER = 8
-"""Photographs of one size that the segmenter sees at once."""
 
 
 @dataclass(frozen=True)
@@ -103,27 +103,24 @@ def _join_all(work: MaskWork, walked: Path, cut: Threshold, segmenter: Segmenter
     own = replace(work, seeds=walked)
     with run.stage(name, Resolved(settings, work.resolved.sources), inputs=inputs, device=str(device)) as entry:
         folder.begin(work.reporter)
-        todo = [sample for sample in images if not folder.done(sample.id)]
-        read = read_batches(
-            todo, _TOGETHER, max_pixels=settings.max_pixels, workers=work.workers, longest=settings.work_side
-        )
-        looking = Predicting.by(segmenter, settings.memory, STAGE, scales=(1.0,), side=SEEN, precision=precision)
-        with Commits() as commits, work.reporter.track("Joining scores", len(images)) as progress:
-            progress.advance(len(images) - len(todo))
-            for batch in read:
-                together = looking.together(len(batch.samples), (batch.images[0].shape[0], batch.images[0].shape[1]))
-                for rows in parts_of(len(batch.samples), together):
-                    part = PhotoBatch(batch.samples[rows], batch.images[rows], batch.sizes[rows])
-                    seeds = [own.seed_of(*one) for one in zip(*part, strict=True)]
-                    voted = join(seeds, part.images, segmenter, cut.value, settings.self_weight, precision)
-                    for sample, seed in zip(part.samples, voted, strict=True):
-                        with commits.item():
-                            write_seed(folder.file(sample.id), seed)
-                    progress.advance(len(part.samples))
-        entry.metrics |= {"images": len(images), "made": len(todo)}
+        side = LEARNING.predict_side
+        predicting = Predicting.by(segmenter, settings.memory, STAGE, scales=(1.0,), side=side, precision=precision)
+
+        def parts(batch: PhotoBatch) -> Iterator[PhotoBatch]:
+            together = predicting.together(len(batch.samples), batch.size)
+            return map(batch.part, parts_of(len(batch.samples), together))
+
+        def make(part: PhotoBatch, commits: Commits) -> None:
+            seeds = [own.seed_of(*one) for one in zip(*part, strict=True)]
+            names = [sample.id for sample in part.samples]
+            voted = join(seeds, part.images, segmenter, cut.value, settings.self_weight, precision, names)
+            write_seeds(folder, part.samples, voted, commits)
+
+        made = work.over_batches(folder, "Joining scores", LEARNING.predict_batch_size, parts, make)
+        entry.metrics |= {"images": len(images), "made": made}
         entry.notes |= {
             "threshold": JOINED_THRESHOLD,
-            TOGETHER_NOTE: {"pixels": looking.looking.pixels()},
+            TOGETHER_NOTE: {"pixels": predicting.looking.pixels()},
             **computed_with(precision),
         }
         entry.outputs[FOLDER] = run.output_of_folder(folder.path, "*.npz")

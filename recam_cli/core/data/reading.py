@@ -30,6 +30,15 @@ class PhotoBatch(NamedTuple):
     images: list[np.ndarray]
     sizes: list[Size]
 
+    @property
+    def size(self) -> Size:
+        """The (height, width) of the photographs as they were read."""
+        return self.images[0].shape[0], self.images[0].shape[1]
+
+    def part(self, rows: slice) -> PhotoBatch:
+        """Return the photographs `rows` of it."""
+        return PhotoBatch(self.samples[rows], self.images[rows], self.sizes[rows])
+
 
 def equal_size_groups(
     samples: Iterable[Sample], batch_size: int, max_pixels: int, sides: Sequence[int] = (0,)

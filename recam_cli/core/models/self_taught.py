@@ -1,4 +1,4 @@
-"""The segmenter of self-training: LR-ASPP on the run's backbone, small and quick to train."""
+"""The segmenter of self-training: that of one's own photographs (LR-ASPP), on the run's backbone."""
 
 from __future__ import annotations
 
@@ -17,12 +17,10 @@ from recam_cli.core.models.segment_inference import predict_probabilities
 from recam_cli.core.models.segmenter_files import load_segmenter, save_segmenter
 from recam_cli.core.models.segmenter_start import Start, start_backbone
 from recam_cli.core.models.segmenters import Segmenter, build_segmenter
+from recam_cli.core.settings.self_training import LEARNING
 
 SELF = "self"
 """Its name in a run."""
-SEEN = 320
-"""Longer side in pixels at which it says what it sees: near the mean of those it learned at."""
-_NETWORK, _STRIDE, _FROZEN = "lraspp", 16, 2
 
 
 @dataclass(frozen=True)
@@ -47,11 +45,11 @@ class SelfTaught:
         Raises:
             DataError: the initial weights do not fit.
         """
-        backbone = start_backbone(start, _STRIDE, seed)
+        backbone = start_backbone(start, int(LEARNING.stride), seed)
         generator = torch.Generator().manual_seed(seed)
-        segmenter = build_segmenter(_NETWORK, backbone, len(self.classes) + 1, generator=generator)
+        segmenter = build_segmenter(LEARNING.network, backbone, len(self.classes) + 1, generator=generator)
         if start.trained:
-            backbone.freeze_stages(_FROZEN)
+            backbone.freeze_stages(LEARNING.freeze_stages)
         return segmenter
 
     def save(self, path: Path, net: Segmenter, **facts: Any) -> None:
@@ -74,6 +72,7 @@ def join(
     threshold: float,
     weight: float,
     precision: str,
+    names: Sequence[str] | None = None,
 ) -> list[Seed]:
     """Return the seeds of photographs of one size, joined with what the segmenter sees in them.
 
@@ -84,7 +83,12 @@ def join(
         threshold: the background's score among the walked seeds.
         weight: of the segmenter.
         precision: "fp32" or "bf16".
+        names: the photographs', for messages.
+
+    Raises:
+        NotFiniteError: the segmenter's output of a photograph is not finite.
     """
     grid = (seeds[0].maps.shape[1], seeds[0].maps.shape[2])
-    chances = predict_probabilities(segmenter, images, side=SEEN, precision=precision, cells=grid)
+    side = LEARNING.predict_side
+    chances = predict_probabilities(segmenter, images, side=side, precision=precision, names=names, cells=grid)
     return [joined(seed, threshold, one, weight) for seed, one in zip(seeds, chances.cpu().numpy(), strict=True)]

@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from recam_cli.core.settings.declare import setting
+from recam_cli.core.settings.presets import PRESETS
+from recam_cli.core.settings.train_seg import TrainSegSettings
 
 PANEL = "Self-training"
+
+
+LEARNING = TrainSegSettings(**PRESETS["small"]["train-seg"])
+"""The segmenter of self-training, and how it learns: as that of one's own photographs, but for its epochs."""
 
 
 @dataclass(frozen=True, kw_only=True)

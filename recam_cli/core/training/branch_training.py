@@ -110,6 +110,7 @@ def train_branch(
         TrainingError: a loss is not finite.
         RunError: a snapshot cannot be written.
     """
+    net.train()
     means = Loop(
         title=lesson.title,
         data=data,

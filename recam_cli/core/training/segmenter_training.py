@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from recam_cli.core.data.samples import IGNORE
 from recam_cli.core.data.transforms import Augmentation
@@ -43,18 +45,37 @@ def augmentation_of(settings: TrainSegSettings) -> Augmentation:
 
 
 def parameter_groups(segmenter: Segmenter, settings: TrainSegSettings) -> list[ParameterGroup]:
-    """Return what the settings ask for, as `head_groups`."""
-    return head_groups(segmenter, settings.lr, settings.lr * settings.head_lr_factor, settings.weight_decay)
-
-
-def head_groups(segmenter: Segmenter, rate: float, head_rate: float, decay: float) -> list[ParameterGroup]:
-    """Return the backbone at `rate`, the head's weights at theirs, its biases twice as fast and without decay (§6)."""
+    """Return the backbone at `lr`, the head's weights faster, its biases twice as fast and without decay (§6)."""
     head = list(segmenter.head.named_parameters())
+    rate = settings.lr * settings.head_lr_factor
     return [
-        ParameterGroup(segmenter.backbone.parameters(), rate, decay),
-        ParameterGroup([p for n, p in head if not n.endswith("bias")], head_rate, decay),
-        ParameterGroup([p for n, p in head if n.endswith("bias")], 2 * head_rate, 0.0),
+        ParameterGroup(segmenter.backbone.parameters(), settings.lr, settings.weight_decay),
+        ParameterGroup([p for n, p in head if not n.endswith("bias")], rate, settings.weight_decay),
+        ParameterGroup([p for n, p in head if n.endswith("bias")], 2 * rate, 0.0),
     ]
+
+
+def rate_factor(settings: TrainSegSettings, step: int, total: int) -> float:
+    """Return the factor of the rates at a step of `total`."""
+    return warmed_poly(step, total, round(total * settings.warm_up))
+
+
+def losses_of(
+    segmenter: Segmenter, settings: TrainSegSettings, images: Tensor, masks: Tensor, of: Tensor | None
+) -> Losses:
+    """Return the loss of normalised images (B, 3, H, W) with masks (B, H, W); runs under autocast.
+
+    `of` is the sum of `counts_of` over the batch that they are a part of; None: they are all of it.
+    """
+    maps = segmenter(images)
+    with torch.autocast(images.device.type, enabled=False):
+        stride, balanced = settings.loss_stride, settings.balanced
+        return Losses(segmentation_loss(maps, masks, stride=stride, balanced=balanced, of=of), {})
+
+
+def counts_of(settings: TrainSegSettings, masks: Tensor) -> Tensor:
+    """Return what the means of `losses_of` are taken over, (2,), of masks (B, H, W)."""
+    return cell_counts(masks, settings.loss_stride)
 
 
 def freeze_stages(segmenter: Segmenter, count: int) -> None:
@@ -98,11 +119,7 @@ def train_segmenter(
 
     def losses(batch: Batch) -> Losses:
         _check_values(batch, segmenter.num_values, data)
-        maps = segmenter(batch.images)
-        with torch.autocast(device.type, enabled=False):
-            stride, balanced = settings.loss_stride, settings.balanced
-            loss = segmentation_loss(maps, batch.masks, stride=stride, balanced=balanced, of=batch.of)
-            return Losses(loss, {})
+        return losses_of(segmenter, settings, batch.images, batch.masks, batch.of)
 
     def finished(epoch: int) -> dict[str, Any]:
         after_epoch(epoch)
@@ -133,7 +150,7 @@ def _loop(
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         optimiser=sgd(parameter_groups(segmenter, settings), settings.momentum),
-        schedule=lambda step, total: warmed_poly(step, total, round(total * settings.warm_up)),
+        schedule=partial(rate_factor, settings),
         device=device,
         precision=precision,
         workers=settings.workers,
@@ -141,7 +158,7 @@ def _loop(
         log=log,
         accumulate=settings.accumulate,
         iterations=settings.iterations,
-        splitting=Splitting(segmenter, settings.memory, lambda batch: cell_counts(batch.masks, settings.loss_stride)),
+        splitting=Splitting(segmenter, settings.memory, lambda batch: counts_of(settings, batch.masks)),
     )
 
 

@@ -1,23 +1,22 @@
-"""How the segmenter of self-training is trained: as train-seg trains one on photographs of a few hundred pixels."""
+"""How the segmenter of self-training is trained: as train-seg trains one on one's own photographs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from recam_cli.core.data.transforms import Augmentation
 from recam_cli.core.models.segmenters import Segmenter
+from recam_cli.core.settings.self_training import LEARNING
 from recam_cli.core.training.branch_training import Lesson
 from recam_cli.core.training.loop import Losses, ParameterGroup
-from recam_cli.core.training.schedule import warmed_poly
-from recam_cli.core.training.segmentation_loss import cell_counts, segmentation_loss
-from recam_cli.core.training.segmenter_training import head_groups
-
-CROP, SIDES = 224, (192, 416)
-"""Pixels of the training crop, and the range of the photograph's longer side then."""
-_RATE, _HEAD, _WEIGHT_DECAY, _WARM_UP, _JITTER = 0.003, 10.0, 5e-4, 0.05, 0.2
+from recam_cli.core.training.segmenter_training import (
+    augmentation_of,
+    counts_of,
+    losses_of,
+    parameter_groups,
+    rate_factor,
+)
 
 
 @dataclass(frozen=True)
@@ -29,27 +28,24 @@ class SelfLesson(Lesson[Segmenter]):
         """Return that of so many passes."""
         return cls(
             title="Self-training",
-            augmentation=Augmentation.within(CROP, (1.0, 1.0), SIDES, jitter=_JITTER),
+            augmentation=augmentation_of(LEARNING),
             epochs=epochs,
-            batch_size=8,
-            momentum=0.9,
+            batch_size=LEARNING.batch_size,
+            momentum=LEARNING.momentum,
         )
 
     def groups(self, net: Segmenter) -> list[ParameterGroup]:
         """Return the backbone's later stages, and the head, which learns ten times as fast."""
-        net.train()
-        return head_groups(net, _RATE, _RATE * _HEAD, _WEIGHT_DECAY)
+        return parameter_groups(net, LEARNING)
 
     def schedule(self, step: int, total: int) -> float:
         """Return the factor of the rates, which rise from 0 at first."""
-        return warmed_poly(step, total, round(total * _WARM_UP))
+        return rate_factor(LEARNING, step, total)
 
     def losses(self, net: Segmenter, images: Tensor, masks: Tensor, of: Tensor | None = None) -> Losses:
         """Return the cross-entropy."""
-        maps = net(images)
-        with torch.autocast(images.device.type, enabled=False):
-            return Losses(segmentation_loss(maps, masks, of=of), {})
+        return losses_of(net, LEARNING, images, masks, of)
 
     def counts(self, net: Segmenter, masks: Tensor) -> Tensor:
         """Return the numbers of cells of background and of objects."""
-        return cell_counts(masks)
+        return counts_of(LEARNING, masks)
